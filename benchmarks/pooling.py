@@ -1,0 +1,118 @@
+"""Poset pooling beside max pooling, on one machine, in one process, in turns.
+
+    python benchmarks/pooling.py            # all sixteen posets, about four minutes
+    python benchmarks/pooling.py --quick    # three posets
+
+Every figure is a ratio to ``torch.nn.functional.max_pool2d`` in the same memory format and dtype: the median of paired
+repeats with a 95 % interval. Beside it stand the limit, which is the time of cloning the input, and the naive way, which
+stacks the sums of all up-sets and takes their maximum. The benchmark refuses to run on a busy machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+import typer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from cenote.lab.timing import Timings, machine_load, require_idle, time_interleaved
+from cenote.pooling.order_theory.four_points import NAMES, resolve_poset
+from cenote.pooling.order_theory.pooling import poset_pool2d
+
+SHAPE = (32, 64, 56, 56)
+CASES = {
+    "NCHW float32 forward": (torch.contiguous_format, torch.float32, False, 0.1),
+    "NCHW float32 forward+backward": (torch.contiguous_format, torch.float32, True, 0.4),
+    "channels-last float32 forward": (torch.channels_last, torch.float32, False, 1.5),
+    "channels-last float32 forward+backward": (torch.channels_last, torch.float32, True, 1.5),
+    "channels-last bfloat16 forward+backward": (torch.channels_last, torch.bfloat16, True, 1.5),
+}
+"""Memory format, dtype, whether the backward pass counts, and the target."""
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Time three posets instead of sixteen.")] = False,
+    busy: Annotated[bool, typer.Option(help="Run on a busy machine too; the figures then mean little.")] = False,
+) -> None:
+    """Print a table for every memory format, dtype and direction."""
+    console = Console(width=110)
+    torch.set_num_threads(2)
+    if not busy:
+        require_idle(0.5)
+    console.print(f"busy cores before: {machine_load().busy_cores:.2f}; input {SHAPE}; {torch.get_num_threads()} threads")
+    posets = (1, 12, 13) if quick else range(16)
+    for title, (layout, dtype, backward, target) in CASES.items():
+        console.print(_table(title, posets, layout, dtype, backward, target, repeats=5 if quick else 9))
+    console.print(f"memory kept for the backward pass: {kept_bytes():.2f} bytes per output")
+
+
+def _table(
+    title: str, posets: tuple[int, ...] | range, layout: torch.memory_format, dtype: torch.dtype, backward: bool,
+    target: float, repeats: int,
+) -> Table:
+    timings = _time(posets, layout, dtype, backward, repeats)
+    table = Table(title=f"{title}: target ≤ {target:g} × max_pool2d", title_justify="left")
+    for column in ("what", "ms", "ratio to max_pool2d", "95 % interval", ""):
+        table.add_column(column)
+    for name in timings.seconds:
+        ratio = timings.ratio(name, "max_pool2d")
+        verdict = ("within" if ratio.median <= target else "MISSED") if name[0].isdigit() else ""
+        table.add_row(
+            name, f"{1e3 * timings.median(name):.2f}", f"{ratio.median:.3f}", f"{ratio.low:.3f} – {ratio.high:.3f}", verdict
+        )
+    return table
+
+
+def _time(
+    posets: tuple[int, ...] | range, layout: torch.memory_format, dtype: torch.dtype, backward: bool, repeats: int
+) -> Timings:
+    torch.manual_seed(0)
+    x = torch.randn(SHAPE).to(dtype).contiguous(memory_format=layout)
+    direction = partial(_forward_backward, x) if backward else partial(_forward, x)
+    functions = {"max_pool2d": direction(partial(F.max_pool2d, kernel_size=2))}
+    functions |= {f"{k} {NAMES[k]}": direction(partial(poset_pool2d, poset=k)) for k in posets}
+    functions["limit: clone of the input"] = x.clone
+    functions["naive: stack of N's up-sets"] = direction(partial(up_set_stack, poset="N"))
+    return time_interleaved(functions, repeats=repeats, min_seconds=0.2, warmup=2)
+
+
+def _forward(x: Tensor, pooling: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+    return lambda: pooling(x)
+
+
+def _forward_backward(x: Tensor, pooling: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+    x = x.clone().requires_grad_()
+    grad = torch.randn_like(pooling(x).detach())
+    return lambda: torch.autograd.grad(pooling(x), x, grad)
+
+
+def up_set_stack(x: Tensor, poset: str) -> Tensor:
+    """The obvious way: all sums side by side, then their maximum."""
+    a, b, c, d = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
+    points = (a, b, c, d)
+    sums = [sum((points[i] for i in up_set), torch.zeros_like(a)) for up_set in resolve_poset(poset).up_sets()]
+    return torch.stack(sums).amax(0)
+
+
+def kept_bytes() -> float:
+    """Bytes that autograd keeps for the backward pass, per output."""
+    kept: list[int] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        kept.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    x = torch.randn(SHAPE, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        out = poset_pool2d(x, "N")
+    return sum(kept) / out.numel()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""A Survey on Cost Types, Interaction Schemes, and Annotator Performance Models in Selection Algorithms for Active Learning in Classification (arXiv 2109.11301): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,96 @@
+"""Find and read the cards of the package."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from cenote.catalog.card import Card, Shelf
+from cenote.errors import CardError, UnknownPaperError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def read_card(path: Path) -> Card:
+    """Read and validate one card.
+
+    Raises:
+        CardError: If the file is not TOML or breaks the schema; names the file, the key and the fix.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardError(f"{path}: not readable as TOML: {error}") from None
+    try:
+        card = Card.model_validate(content)
+    except ValidationError as error:
+        raise CardError(f"{path}: {_explain(error)}") from None
+    place = (path.parent.parent.name, path.parent.name)
+    if place != (card.shelf, card.folder):
+        raise CardError(f"{path}: slug {card.slug!r} on shelf {card.shelf!r} belongs in {card.shelf}/{card.folder}/")
+    return card
+
+
+@cache
+def load_cards(package: Path = PACKAGE) -> tuple[Card, ...]:
+    """Read every card of the package, newest paper first.
+
+    Raises:
+        CardError: If a card is not valid, or two have one slug or arXiv id.
+    """
+    cards: dict[str, Card] = {}
+    seen: dict[str, str] = {}
+    for shelf in Shelf:
+        for path in sorted((package / shelf).glob("*/card.toml")):
+            card = read_card(path)
+            if card.slug in cards or card.arxiv in seen:
+                raise CardError(f"{path}: slug {card.slug!r} or arxiv {card.arxiv!r} is taken by another card")
+            cards[card.slug] = card
+            seen[card.arxiv] = card.slug
+    return tuple(sorted(cards.values(), key=lambda card: (card.published, card.slug), reverse=True))
+
+
+def get_card(name: str, package: Path = PACKAGE) -> Card:
+    """Return the card with this slug (underscores are fine) or arXiv id.
+
+    Raises:
+        UnknownPaperError: If there is none; suggests the nearest.
+    """
+    cards = load_cards(package)
+    wanted = name.strip().casefold().replace("_", "-")
+    for card in cards:
+        if wanted in (card.slug, card.arxiv):
+            return card
+    near = difflib.get_close_matches(wanted, [card.slug for card in cards], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "'cenote papers' lists them"
+    raise UnknownPaperError(f"no paper {name!r}; {hint}")
+
+
+def _explain(error: ValidationError) -> str:
+    """Say the first thing that is wrong with a card: the key and the fix."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        fix = f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}"
+        return f"{key}: this key is not known; {fix}"
+    if first["type"] == "missing":
+        return f"{key}: this key is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"{key}: {message}, got {first['input']!r}" if first["type"] != "value_error" else message
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that a card has at a place."""
+    from cenote.catalog.card import Claim, Command, Finding, Links
+
+    tables: dict[str, type[BaseModel]] = {"claims": Claim, "commands": Command, "findings": Finding, "links": Links}
+    model = tables.get(str(location[0]), Card) if location else Card
+    return list(model.model_fields)

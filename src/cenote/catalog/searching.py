@@ -1,0 +1,51 @@
+"""Search over cards: a handful of weighted fields, prefix matches, no index to build."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from cenote.catalog.card import Card
+
+_WEIGHTS = {"name": 8.0, "topics": 4.0, "shelf": 4.0, "claims": 2.0, "summary": 1.0}
+"""What a match in a field is worth; a whole word counts twice a prefix."""
+
+
+def search(cards: Iterable[Card], query: str) -> list[Card]:
+    """Return the cards in which every word of the query occurs (as a word's beginning), best match first.
+
+    An empty query returns all cards in their order. No input is an error.
+
+    Example:
+        >>> from cenote.catalog import load_cards
+        >>> [card.slug for card in search(load_cards(), "order polytope")]
+        ['order-theory']
+    """
+    words = _words(query)
+    scored = [(_score(card, words), -position, card) for position, card in enumerate(cards)]
+    found = [entry for entry in scored if entry[0] > 0 or not words]
+    return [card for _, _, card in sorted(found, key=lambda entry: entry[:2], reverse=True)]
+
+
+def _score(card: Card, words: list[str]) -> float:
+    fields = {
+        "name": _words(f"{card.slug} {card.title} {card.arxiv}"),
+        "topics": _words(" ".join(card.topics)),
+        "shelf": _words(card.shelf),
+        "claims": _words(" ".join(f"{claim.sentence} {claim.metric}" for claim in card.claims)),
+        "summary": _words(card.summary),
+    }
+    scores = [max(_WEIGHTS[name] * _match(word, text) for name, text in fields.items()) for word in words]
+    return sum(scores) if all(scores) else 0.0
+
+
+def _match(word: str, text: list[str]) -> float:
+    if word in text:
+        return 2.0
+    return 1.0 if any(other.startswith(word) for other in text) else 0.0
+
+
+def _words(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.findall(r"[a-z0-9]+", plain.casefold().replace("_", " "))

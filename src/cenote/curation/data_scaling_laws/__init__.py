@@ -1,0 +1,1 @@
+"""Scaling Laws for Data Filtering -- Data Curation cannot be Compute Agnostic (arXiv 2404.07177): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,1 @@
+"""Open-Qwen2VL: Compute-Efficient Pre-Training of Fully-Open Multimodal LLMs on Academic Resources (arXiv 2504.00595): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,1 @@
+"""On filter design in deep convolutional neural network (arXiv 2410.21644): listed, its method is not here yet."""

@@ -1,0 +1,1 @@
+"""Learning to Parallel: Accelerating Diffusion Large Language Models via Adaptive Parallel Decoding (arXiv 2509.25188): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,82 @@
+"""Which data sets there are, and the module that loads each; a loader is imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cenote.errors import ArgumentError, MissingExtraError
+from cenote.lab.data.images import ImageClassification
+
+
+def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification:
+    """Load a data set.
+
+    Looks under ``root``, then under the folder named by the environment variable ``CENOTE_DATA``, then where the
+    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``) come with
+    a Python package and ignore ``root``. Images that lie in parquet files are decoded when they are first used, and a
+    subset decodes only its own: ``load("cifar10").subset(train=2_000, test=1_000)`` is quick.
+
+    Args:
+        name: One of ``names()``.
+        root: Folder with data sets in the hub's or their source's own layout.
+        **options: What the data set takes: ``image_size`` for ``imagefolder``.
+
+    Returns:
+        Training and test images with their labels.
+
+    Raises:
+        ArgumentError: If there is no data set of this name, or it does not take an option.
+        DataNotFoundError: If the data set is neither on disk nor reachable on the hub.
+        DataFormatError: If a file is damaged or not in a layout the loader reads; for an image in a parquet file, when
+            it is decoded.
+        MissingExtraError: If a package that reads the data set is not installed.
+
+    Example:
+        >>> digits = load("digits").subset(train=20)
+        >>> digits.train.images.shape
+        (20, 8, 8, 1)
+    """
+    if name not in _LOADERS:
+        raise ArgumentError(f"name: there is no data set {name!r}{_suggestion(name)}; choose from {', '.join(names())}")
+    entry = _LOADERS[name]
+    for option in options:
+        if option not in entry.options:
+            allowed = ", ".join(entry.options) or "no options"
+            raise ArgumentError(f"{option}: data set {name!r} does not take it; it takes {allowed}")
+    try:
+        module = importlib.import_module(f"cenote.lab.data.{entry.module}")
+        read: Callable[..., ImageClassification] = module.load
+        return read(None if root is None else Path(root), **options)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"data set {name!r} needs the package {error.name}; install it with: pip install 'cenote[lab]'"
+        ) from error
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the data sets, in alphabetical order."""
+    return tuple(sorted(_LOADERS))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    module: str
+    options: tuple[str, ...] = ()
+
+
+_LOADERS = {
+    "cifar10": _Entry("cifar"),
+    "digits": _Entry("digits"),
+    "fashion-mnist": _Entry("fashion_mnist"),
+    "imagefolder": _Entry("imagefolder", options=("image_size",)),
+    "mnist-5k": _Entry("mnist"),
+}
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), _LOADERS, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Pooling: many values into few."""

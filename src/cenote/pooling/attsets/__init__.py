@@ -1,0 +1,1 @@
+"""Robust Attentional Aggregation of Deep Feature Sets for Multi-view 3D Reconstruction (arXiv 1808.00758): listed, its method is not here yet."""  # noqa: E501

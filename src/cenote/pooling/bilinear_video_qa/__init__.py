@@ -1,0 +1,1 @@
+"""Trying Bilinear Pooling in Video-QA (arXiv 2012.10285): listed, its method is not here yet."""

@@ -1,0 +1,1 @@
+"""L-SFAN: Lightweight Spatially-focused Attention Network for Pain Behavior Detection (arXiv 2406.16913): listed, its method is not here yet."""  # noqa: E501

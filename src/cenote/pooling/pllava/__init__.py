@@ -1,0 +1,1 @@
+"""PLLaVA : Parameter-free LLaVA Extension from Images to Videos for Video Dense Captioning (arXiv 2404.16994): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,1 @@
+"""Spatial Pyramid Pooling in Deep Convolutional Networks for Visual Recognition (arXiv 1406.4729): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,1 @@
+"""LeCaRDv2: A Large-Scale Chinese Legal Case Retrieval Dataset (arXiv 2310.17609): listed, its method is not here yet."""  # noqa: E501

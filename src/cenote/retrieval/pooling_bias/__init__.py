@@ -1,0 +1,1 @@
+"""Hard Negatives or False Negatives: Correcting Pooling Bias in Training Neural Ranking Models (arXiv 2209.05072): listed, its method is not here yet."""  # noqa: E501

@@ -1,0 +1,1 @@
+"""Global Features are All You Need for Image Retrieval and Reranking (arXiv 2308.06954): listed, its method is not here yet."""  # noqa: E501
