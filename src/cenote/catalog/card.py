@@ -53,7 +53,7 @@ WITH_MARGIN = COMPARING | {Kind.EQUAL}
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Claim(_Strict):

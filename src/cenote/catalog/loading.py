@@ -29,7 +29,8 @@ def read_card(path: Path) -> Card:
         card = Card.model_validate(content)
     except ValidationError as error:
         raise CardError(f"{path}: {_explain(error)}") from None
-    place = (path.parent.parent.name, path.parent.name)
+    folder = path.absolute().parent
+    place = (folder.parent.name, folder.name)
     if place != (card.shelf, card.folder):
         raise CardError(f"{path}: slug {card.slug!r} on shelf {card.shelf!r} belongs in {card.shelf}/{card.folder}/")
     return card
@@ -42,16 +43,17 @@ def load_cards(package: Path = PACKAGE) -> tuple[Card, ...]:
     Raises:
         CardError: If a card is not valid, or two have one slug or arXiv id.
     """
-    cards: dict[str, Card] = {}
-    seen: dict[str, str] = {}
+    cards: list[Card] = []
+    taken: dict[tuple[str, str], Path] = {}
     for shelf in Shelf:
         for path in sorted((package / shelf).glob("*/card.toml")):
             card = read_card(path)
-            if card.slug in cards or card.arxiv in seen:
-                raise CardError(f"{path}: slug {card.slug!r} or arxiv {card.arxiv!r} is taken by another card")
-            cards[card.slug] = card
-            seen[card.arxiv] = card.slug
-    return tuple(sorted(cards.values(), key=lambda card: (card.published, card.slug), reverse=True))
+            for key in (("slug", card.slug), ("arxiv", card.arxiv)):
+                if key in taken:
+                    raise CardError(f"{path}: {key[0]} {key[1]!r} is taken by {taken[key]}")
+                taken[key] = path
+            cards.append(card)
+    return tuple(sorted(cards, key=lambda card: (card.published, card.slug), reverse=True))
 
 
 def get_card(name: str, package: Path = PACKAGE) -> Card:
@@ -72,7 +74,8 @@ def get_card(name: str, package: Path = PACKAGE) -> Card:
 
 def _explain(error: ValidationError) -> str:
     """Say the first thing that is wrong with a card: the key and the fix."""
-    first = error.errors()[0]
+    # A misspelt key also makes the right one missing; the wrong one says more.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _fields_at(first["loc"][:-1])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cenote.errors import ResultError
 
@@ -20,16 +20,22 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 """Where published results live inside the package."""
 
 
-def _read_number(value: object) -> object:
-    """Null, and infinities, which JSON has no word for either, are NaN: diverged."""
-    return math.nan if value is None or (isinstance(value, float) and math.isinf(value)) else value
+def _read_null(value: object) -> object:
+    return math.nan if value is None else value
+
+
+def _without_infinity(value: float) -> float:
+    """Infinities, which JSON has no word for either, are NaN: diverged. Seen here, they are of any type that came."""
+    return math.nan if math.isinf(value) else value
 
 
 def _write_number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-Number = Annotated[float, BeforeValidator(_read_number), PlainSerializer(_write_number)]
+Number = Annotated[
+    float, BeforeValidator(_read_null), AfterValidator(_without_infinity), PlainSerializer(_write_number)
+]
 """A float whose NaN (a diverged arm, an interval that cannot be formed) is null in JSON."""
 
 
@@ -48,7 +54,11 @@ class Record(_Strict):
     value: Number = Field(description="NaN (null in JSON) where the arm diverged.")
     seed: int | None = Field(default=None, description="Seed of the trial, if it has one.")
     unit: str | None = Field(default=None, description="Unit of replication within the seed: an image, a subject.")
-    x: float | None = Field(default=None, description="Position on the axis of a trend, or the other value of a rank.")
+    x: float | None = Field(
+        default=None,
+        allow_inf_nan=False,  # null means that there is none
+        description="Position on the axis of a trend, or the other value of a rank.",
+    )
     trials: int = Field(default=1, ge=1, description="Number of trials summed in the value of a bound.")
 
 
@@ -63,6 +73,10 @@ class Comparison(_Strict):
     test_high: Number = Field(description="Upper end of the interval the kind's rule looks at.")
     units: tuple[str, ...] = Field(default=(), description="Labels of the paired units, in order.")
     differences: tuple[Number, ...] = Field(default=(), description="Oriented difference or statistic of each unit.")
+
+
+ICONS = {"holds": "✓", "fails": "✗", "unclear": "~", "designed": "◇"}
+"""A verdict's sign; it always stands beside the word, so that colour is never needed."""
 
 
 class Verdict(_Strict):
@@ -147,7 +161,7 @@ class Result(_Strict):
         return self.checksum == self._digest()
 
     def _digest(self) -> str:
-        content = self.model_dump(mode="json", exclude={"checksum"})
+        content = json.loads(self.model_dump_json(exclude={"checksum"}))  # what a reader of the file will have
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -168,6 +182,8 @@ def read_result(path: Path, figures: Path | None = None) -> Result:
     """
     try:
         result = Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ResultError(f"{path}: the result cannot be read: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "file"
@@ -212,9 +228,12 @@ def read_index(slug: str, root: Path = RESULTS) -> Index:
     if not path.is_file():
         return Index(slug=slug)
     try:
-        return Index.model_validate_json(path.read_bytes())
+        index = Index.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ResultError(f"{path}: {error.errors()[0]['msg']}; it is not an index of results") from None
+    if index.slug != slug:
+        raise ResultError(f"{path}: it is the index of {index.slug!r}, not of {slug!r}")
+    return index
 
 
 def published(slug: str, root: Path = RESULTS) -> Iterator[Result]:

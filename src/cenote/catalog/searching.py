@@ -15,16 +15,18 @@ _WEIGHTS = {"name": 8.0, "topics": 4.0, "shelf": 4.0, "claims": 2.0, "summary": 
 def search(cards: Iterable[Card], query: str) -> list[Card]:
     """Return the cards in which every word of the query occurs (as a word's beginning), best match first.
 
-    An empty query returns all cards in their order. No input is an error.
+    An empty query returns all cards in their order, one of signs alone returns none. No input is an error.
 
     Example:
         >>> from cenote.catalog import load_cards
         >>> [card.slug for card in search(load_cards(), "order polytope")]
         ['order-theory']
     """
+    if not query.strip():
+        return list(cards)
     words = _words(query)
     scored = [(_score(card, words), -position, card) for position, card in enumerate(cards)]
-    found = [entry for entry in scored if entry[0] > 0 or not words]
+    found = [entry for entry in scored if entry[0] > 0]
     return [card for _, _, card in sorted(found, key=lambda entry: entry[:2], reverse=True)]
 
 
@@ -47,5 +49,7 @@ def _match(word: str, text: list[str]) -> float:
 
 
 def _words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.findall(r"[a-z0-9]+", plain.casefold().replace("_", " "))
+    """Letters and digits of any script; accents are dropped, so that ``Holder`` finds ``Hölder``."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(character for character in parts if not unicodedata.combining(character))
+    return re.findall(r"[^\W_]+", plain)

@@ -25,12 +25,13 @@ from rich.text import Text
 
 from cenote.catalog.card import Card, Claim, Kind
 from cenote.catalog.files import write_files_atomic
+from cenote.catalog.results import ICONS as WORDS
 from cenote.catalog.results import Comparison, Figure, Record, Result, Verdict
 from cenote.errors import ArgumentError, ResultError
 from cenote.lab.wording import Scale
 
-ICONS = {"holds": "✓", "fails": "✗", "unclear": "~", "designed": "◇", "not judged": "·"}
-"""The sign before each word, so that colour never says it alone."""
+ICONS = {**WORDS, "not judged": "·"}
+"""The sign before each word, a claim without a verdict included."""
 
 _STYLES = {"holds": "green", "fails": "red", "unclear": "yellow", "designed": "cyan", "not judged": "dim"}
 _PUBLISHABLE = {"laptop", "paper"}

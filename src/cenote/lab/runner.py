@@ -52,6 +52,7 @@ def run(
     data_root: Path | None = None,
     jobs: int | None = None,
     fresh: bool = False,
+    reuse_finished: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[Result, RunFolder]:
     """Run a paper's experiment and judge its claims.
@@ -66,6 +67,7 @@ def run(
         data_root: Where data sets lie; ``CENOTE_DATA`` by default.
         jobs: Trials side by side, each with one thread; as many as there are cores by default.
         fresh: Whether to start anew though an unfinished run is there.
+        reuse_finished: Whether a finished run of the same claims, code and settings will do.
         on_progress: Called at the start and after each trial.
 
     Returns:
@@ -81,10 +83,12 @@ def run(
     experiment = load_experiment(card)
     settings = experiment.resolve(preset, overrides)
     header = _header(card, preset, settings)
-    unfinished = None if fresh else RunFolder.find_unfinished(runs_root(root), header)
+    found = None if fresh else RunFolder.find(runs_root(root), header, finished=reuse_finished)
+    if found is not None and found.finished:
+        return found.result(), found
     context = Context(data_root)
     sources = tuple(experiment.sources(settings, context))  # missing data is an error before a folder is made
-    folder = unfinished or RunFolder.create(runs_root(root), header)
+    folder = found or RunFolder.create(runs_root(root), header)
     with folder.locked():
         _work(card, experiment, settings, folder, context, _jobs(jobs), on_progress)
         records = _in_order(experiment.trials(settings), folder)

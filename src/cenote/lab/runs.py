@@ -94,11 +94,11 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def find_unfinished(cls, root: Path, header: Header) -> RunFolder | None:
-        """Return the newest unfinished run of the same work, or None."""
+    def find(cls, root: Path, header: Header, *, finished: bool = False) -> RunFolder | None:
+        """Return the newest run of the same work that is unfinished (or, if ``finished``, in any state), or None."""
         for path in sorted((root / header.slug).glob(f"*/{HEADER}"), reverse=True):
             folder = cls(path.parent)
-            if not folder.finished and folder.header().same_work(header):
+            if (finished or not folder.finished) and folder.header().same_work(header):
                 return folder
         return None
 

@@ -1,1 +1,8 @@
-"""Pooling: many values into few."""
+"""Pooling: many values into few.
+
+Hands on the public names of the shelf's papers, each loaded when it is used.
+"""
+
+from cenote.catalog.shelves import hand_on
+
+__getattr__, __dir__ = hand_on(__name__)

@@ -1,1 +1,4 @@
-"""A survey on online active learning (arXiv 2302.08893): listed, its method is not here yet."""
+"""A survey on online active learning.
+
+arXiv 2302.08893. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Concept-Aware Batch Sampling Improves Language-Image Pretraining (arXiv 2511.20643): listed, its method is not here yet."""  # noqa: E501
+"""Concept-Aware Batch Sampling Improves Language-Image Pretraining.
+
+arXiv 2511.20643. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Data Filtering Networks (arXiv 2309.17425): listed, its method is not here yet."""
+"""Data Filtering Networks.
+
+arXiv 2309.17425. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Open-Qwen2VL: Compute-Efficient Pre-Training of Fully-Open Multimodal LLMs on Academic Resources (arXiv 2504.00595): listed, its method is not here yet."""  # noqa: E501
+"""Open-Qwen2VL: Compute-Efficient Pre-Training of Fully-Open Multimodal LLMs on Academic Resources.
+
+arXiv 2504.00595. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Adaptive Frequency Filters As Efficient Global Token Mixers (arXiv 2307.14008): listed, its method is not here yet."""  # noqa: E501
+"""Adaptive Frequency Filters As Efficient Global Token Mixers.
+
+arXiv 2307.14008. Listed: its method is not here yet.
+"""

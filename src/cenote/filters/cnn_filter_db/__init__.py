@@ -1,1 +1,4 @@
-"""CNN Filter DB: An Empirical Investigation of Trained Convolutional Filters (arXiv 2203.15331): listed, its method is not here yet."""  # noqa: E501
+"""CNN Filter DB: An Empirical Investigation of Trained Convolutional Filters.
+
+arXiv 2203.15331. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""A Mathematical Theory of Deep Convolutional Neural Networks for Feature Extraction (arXiv 1512.06293): listed, its method is not here yet."""  # noqa: E501
+"""A Mathematical Theory of Deep Convolutional Neural Networks for Feature Extraction.
+
+arXiv 1512.06293. Listed: its method is not here yet.
+"""

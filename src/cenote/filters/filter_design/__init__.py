@@ -1,1 +1,4 @@
-"""On filter design in deep convolutional neural network (arXiv 2410.21644): listed, its method is not here yet."""
+"""On filter design in deep convolutional neural network.
+
+arXiv 2410.21644. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Dr.LLM: Dynamic Layer Routing in LLMs (arXiv 2510.12773): listed, its method is not here yet."""
+"""Dr.LLM: Dynamic Layer Routing in LLMs.
+
+arXiv 2510.12773. Listed: its method is not here yet.
+"""

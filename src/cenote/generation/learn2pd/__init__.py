@@ -1,1 +1,4 @@
-"""Learning to Parallel: Accelerating Diffusion Large Language Models via Adaptive Parallel Decoding (arXiv 2509.25188): listed, its method is not here yet."""  # noqa: E501
+"""Learning to Parallel: Accelerating Diffusion Large Language Models via Adaptive Parallel Decoding.
+
+arXiv 2509.25188. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Robust Attentional Aggregation of Deep Feature Sets for Multi-view 3D Reconstruction (arXiv 1808.00758): listed, its method is not here yet."""  # noqa: E501
+"""Robust Attentional Aggregation of Deep Feature Sets for Multi-view 3D Reconstruction.
+
+arXiv 1808.00758. Listed: its method is not here yet.
+"""

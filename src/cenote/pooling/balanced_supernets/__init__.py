@@ -1,1 +1,4 @@
-"""Balanced Mixture of SuperNets for Learning the CNN Pooling Architecture (arXiv 2306.11982): listed, its method is not here yet."""  # noqa: E501
+"""Balanced Mixture of SuperNets for Learning the CNN Pooling Architecture.
+
+arXiv 2306.11982. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Trying Bilinear Pooling in Video-QA (arXiv 2012.10285): listed, its method is not here yet."""
+"""Trying Bilinear Pooling in Video-QA.
+
+arXiv 2012.10285. Listed: its method is not here yet.
+"""

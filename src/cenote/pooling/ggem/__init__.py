@@ -1,1 +1,4 @@
-"""Group Generalized Mean Pooling for Vision Transformer (arXiv 2212.04114): listed, its method is not here yet."""
+"""Group Generalized Mean Pooling for Vision Transformer.
+
+arXiv 2212.04114. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""L-SFAN: Lightweight Spatially-focused Attention Network for Pain Behavior Detection (arXiv 2406.16913): listed, its method is not here yet."""  # noqa: E501
+"""L-SFAN: Lightweight Spatially-focused Attention Network for Pain Behavior Detection.
+
+arXiv 2406.16913. Listed: its method is not here yet.
+"""

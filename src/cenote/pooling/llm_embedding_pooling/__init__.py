@@ -1,1 +1,4 @@
-"""Pooling And Attention: What Are Effective Designs For LLm-Based Embedding Models? (arXiv 2409.02727): listed, its method is not here yet."""  # noqa: E501
+"""Pooling And Attention: What Are Effective Designs For LLm-Based Embedding Models?.
+
+arXiv 2409.02727. Listed: its method is not here yet.
+"""

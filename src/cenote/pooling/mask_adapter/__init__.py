@@ -1,1 +1,4 @@
-"""Mask-Adapter: The Devil is in the Masks for Open-Vocabulary Segmentation (arXiv 2412.04533): listed, its method is not here yet."""  # noqa: E501
+"""Mask-Adapter: The Devil is in the Masks for Open-Vocabulary Segmentation.
+
+arXiv 2412.04533. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""PLLaVA : Parameter-free LLaVA Extension from Images to Videos for Video Dense Captioning (arXiv 2404.16994): listed, its method is not here yet."""  # noqa: E501
+"""PLLaVA : Parameter-free LLaVA Extension from Images to Videos for Video Dense Captioning.
+
+arXiv 2404.16994. Listed: its method is not here yet.
+"""

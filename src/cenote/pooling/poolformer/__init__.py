@@ -1,1 +1,4 @@
-"""MetaFormer Is Actually What You Need for Vision (arXiv 2111.11418): listed, its method is not here yet."""
+"""MetaFormer Is Actually What You Need for Vision.
+
+arXiv 2111.11418. Listed: its method is not here yet.
+"""

@@ -1,1 +1,4 @@
-"""Structurally Prune Anything: Any Architecture, Any Framework, Any Time (arXiv 2403.18955): listed, its method is not here yet."""  # noqa: E501
+"""Structurally Prune Anything: Any Architecture, Any Framework, Any Time.
+
+arXiv 2403.18955. Listed: its method is not here yet.
+"""

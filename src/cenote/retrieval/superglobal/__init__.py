@@ -1,1 +1,4 @@
-"""Global Features are All You Need for Image Retrieval and Reranking (arXiv 2308.06954): listed, its method is not here yet."""  # noqa: E501
+"""Global Features are All You Need for Image Retrieval and Reranking.
+
+arXiv 2308.06954. Listed: its method is not here yet.
+"""

@@ -1,0 +1,8 @@
+"""Curation: which training data are kept.
+
+Hands on the public names of the shelf's papers, each loaded when it is used.
+"""
+
+from cenote.catalog.shelves import hand_on
+
+__getattr__, __dir__ = hand_on(__name__)

@@ -1,0 +1,99 @@
+"""Say what works on this machine: packages, devices, data sets, cards and results. Needs no extra itself."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from rich.table import Table
+
+from cenote import __version__
+from cenote.catalog import load_cards, published
+from cenote.catalog.fingerprint import is_stale
+from cenote.errors import CenoteError
+
+_SIGNS = {True: "✓", False: "✗", None: "–"}
+
+
+def examine(data_root: Path | None = None) -> tuple[Table, bool]:
+    """Return a table of findings, and whether cards and results are sound (what is merely absent does not count)."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    sound = True
+    for what, fine, detail in _findings(data_root):
+        table.add_row(_SIGNS[fine], what, detail)
+        sound = sound and fine is not False
+    return table, sound
+
+
+def _findings(data_root: Path | None) -> Iterator[tuple[str, bool | None, str]]:
+    yield "cenote", True, f"{__version__} on Python {platform.python_version()}"
+    yield from _extras()
+    yield _device()
+    yield from _data(data_root)
+    yield from _papers()
+
+
+def _extras() -> Iterator[tuple[str, bool | None, str]]:
+    """What the extra ``lab`` brings, as the package itself declares it."""
+    missing, found = [], []
+    for requirement in metadata.requires("cenote") or []:
+        if 'extra == "lab"' not in requirement.replace("'", '"'):
+            continue
+        name = requirement.split(";")[0].split(">")[0].split("[")[0].strip()
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    detail = ", ".join(found)
+    if missing:
+        detail = f"missing {', '.join(missing)}: pip install 'cenote[lab]'"
+    yield "to run experiments", None if missing else True, detail
+
+
+def _device() -> tuple[str, bool | None, str]:
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return "device", None, "torch is not installed"
+    if torch.cuda.is_available():
+        return "device", True, f"{torch.cuda.get_device_name()}"
+    return "device", True, f"CPU with {torch.get_num_threads()} threads"
+
+
+def _data(data_root: Path | None) -> Iterator[tuple[str, bool | None, str]]:
+    try:
+        data = importlib.import_module("cenote.lab.data")
+    except ImportError:
+        return
+    for name in data.names():
+        if name == "imagefolder":  # always somebody's own folder
+            continue
+        try:
+            found = data.load(name, data_root)
+        except CenoteError as error:
+            yield f"data {name}", None, str(error)
+        except ImportError as error:
+            yield f"data {name}", None, f"{error.name} is not installed"
+        else:
+            yield f"data {name}", True, f"{len(found.train):,} training and {len(found.test):,} test images"
+
+
+def _papers() -> Iterator[tuple[str, bool | None, str]]:
+    try:
+        cards = load_cards()
+    except CenoteError as error:
+        yield "cards", False, str(error)
+        return
+    yield "cards", True, f"{len(cards)} papers, {sum(card.runs for card in cards)} of them run"
+    for card in cards:
+        try:
+            results = list(published(card.slug))
+        except CenoteError as error:
+            yield f"results of {card.slug}", False, str(error)
+            continue
+        if results:
+            stale = "; the newest is stale" if is_stale(card, results[0]) else ""
+            yield f"results of {card.slug}", True, f"{len(results)} published, newest {results[0].run_id}{stale}"

@@ -1,0 +1,186 @@
+"""Running and verifying from the terminal: settings in, progress while it runs, tables at the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from cenote.catalog.card import Card
+from cenote.catalog.results import latest
+from cenote.errors import ArgumentError, RunError
+from cenote.lab.publishing import Check, compare, publish
+from cenote.lab.report import terminal_summary
+from cenote.lab.runner import Progress, run
+
+QUIET_SECONDS = 30
+"""Between two lines of progress where the output is not a terminal."""
+
+
+def settings_from(config: Path | None, pairs: Sequence[str], data: Sequence[str]) -> dict[str, Any]:
+    """Collect overrides: a file's settings, then KEY=VALUE pairs, then data sets.
+
+    Args:
+        config: A ``.toml`` or ``.json`` file with a table of settings.
+        pairs: ``key=value``; a value is read as JSON where it is JSON (``12``, ``[1, 2]``, ``true``), else as text.
+        data: Names of data sets.
+
+    Raises:
+        ArgumentError: If the file cannot be read or a pair has no ``=``.
+    """
+    overrides = _read_config(config) if config is not None else {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ArgumentError(f"--set needs KEY=VALUE, got {pair!r}")
+        overrides[key.replace("-", "_")] = _value(value)
+    return overrides | ({"data": list(data)} if data else {})
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    readers: dict[str, Callable[[str], Any]] = {".toml": tomllib.loads, ".json": json.loads}
+    if path.suffix not in readers:
+        raise ArgumentError(f"--config must be a .toml or .json file, got {path}")
+    try:
+        content = readers[path.suffix](path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArgumentError(f"--config {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # what both parsers raise
+        raise ArgumentError(f"--config {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise ArgumentError(f"--config {path} must hold a table of settings, got {type(content).__name__}")
+    return content
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@contextmanager
+def report_progress() -> Iterator[Callable[[Progress], None]]:
+    """Show progress with the time left: a bar on a terminal, now and then a line elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("trials", total=None, left="")
+
+        def show(progress: Progress) -> None:
+            left = _left(progress)
+            bar.update(task, total=progress.total, completed=progress.done, left=left, description=progress.trial)
+
+        yield show
+
+
+class _Lines:
+    """One line at the start, then one every ``QUIET_SECONDS``."""
+
+    def __init__(self) -> None:
+        self._last = -float(QUIET_SECONDS)
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last >= QUIET_SECONDS or progress.done == progress.total:
+            resumed = f" ({progress.resumed} from before)" if progress.resumed else ""
+            sys.stderr.write(f"{progress.done} of {progress.total} trials{resumed}  {_left(progress)}\n")
+            self._last = now
+
+
+def _left(progress: Progress) -> str:
+    seconds = progress.seconds_left
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    return f"{clock} left"
+
+
+def run_and_show(
+    card: Card,
+    preset: str,
+    *,
+    overrides: Mapping[str, Any],
+    root: Path | None,
+    data_root: Path | None,
+    jobs: int | None,
+    fresh: bool,
+    publishing: bool,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """Run an experiment, print its tables and the report's path, and publish it if asked to."""
+    result, folder = run(
+        card,
+        preset,
+        overrides=overrides,
+        root=root,
+        data_root=data_root,
+        jobs=jobs,
+        fresh=fresh,
+        reuse_finished=publishing,
+        on_progress=on_progress,
+    )
+    console = Console()
+    for part in terminal_summary(card, result):
+        console.print(part)
+    console.print(f"report: {folder.path / 'report.html'}", soft_wrap=True, highlight=False)
+    if publishing:
+        console.print(f"published: {publish(card, folder)}", soft_wrap=True, highlight=False)
+
+
+def verify_and_show(
+    card: Card,
+    *,
+    root: Path | None,
+    data_root: Path | None,
+    jobs: int | None,
+    on_progress: Callable[[Progress], None],
+) -> bool:
+    """Run a paper's newest published result anew, print the comparison, and return whether a verdict is reversed.
+
+    Raises:
+        RunError: If the paper has no published result.
+    """
+    published = latest(card.slug)
+    if published is None:
+        raise RunError(f"{card.slug} has no published result to verify")
+    fresh, folder = run(
+        card,
+        published.preset,
+        overrides=published.settings,
+        root=root,
+        data_root=data_root,
+        jobs=jobs,
+        on_progress=on_progress,
+    )
+    checks = compare(published, fresh)
+    console = Console()
+    console.print(_check_table(checks))
+    console.print(f"report: {folder.path / 'report.html'}", soft_wrap=True, highlight=False)
+    return any(check.outcome == "reversed" for check in checks)
+
+
+def _check_table(checks: Sequence[Check]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("claim", "data", "published", "fresh", "outcome", "published figure", "fresh figure", "predicted"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        predicted = f"{check.low:.4g} to {check.high:.4g}: {'inside' if check.as_predicted else 'outside'}"
+        figures = (f"{check.figure:.4g}", f"{check.fresh_figure:.4g}", predicted)
+        table.add_row(check.claim, check.data, check.published, check.fresh, check.outcome, *figures)
+    return table

@@ -1,0 +1,8 @@
+"""Tracking: which detections belong to which object.
+
+Hands on the public names of the shelf's papers, each loaded when it is used.
+"""
+
+from cenote.catalog.shelves import hand_on
+
+__getattr__, __dir__ = hand_on(__name__)
