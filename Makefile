@@ -27,7 +27,7 @@ bench: .venv/.with-dev  ## ratios to the best peer; refuses a busy machine
 
 docs: .venv/.with-dev  ## README's table, then the site, into docs/_build
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # the variable silences an advertisement
 
 schemas: .venv/.with-dev  ## rewrite the JSON Schemas after a change of card or result
 	$(BIN)/python -m cenote.catalog.schemas

@@ -3,9 +3,9 @@
     python benchmarks/pooling.py            # all sixteen posets, about four minutes
     python benchmarks/pooling.py --quick    # three posets
 
-Every figure is a ratio to ``torch.nn.functional.max_pool2d`` in the same memory format and dtype: the median of paired
-repeats with a 95 % interval. Beside it stand the limit, which is the time of cloning the input, and the naive way, which
-stacks the sums of all up-sets and takes their maximum. The benchmark refuses to run on a busy machine.
+Every figure is a ratio to ``torch.nn.functional.max_pool2d`` in the same memory format and dtype: the median of
+paired repeats with a 95 % interval. Beside it stand the limit, which is the time of cloning the input, and the naive
+way, which stacks the sums of all up-sets and takes their maximum. The benchmark refuses to run on a busy machine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def main(
     torch.set_num_threads(2)
     if not busy:
         require_idle(0.5)
-    console.print(f"busy cores before: {machine_load().busy_cores:.2f}; input {SHAPE}; {torch.get_num_threads()} threads")
+    busy_cores = machine_load().busy_cores
+    console.print(f"busy cores before: {busy_cores:.2f}; input {SHAPE}; {torch.get_num_threads()} threads")
     posets = (1, 12, 13) if quick else range(16)
     for title, (layout, dtype, backward, target) in CASES.items():
         console.print(_table(title, posets, layout, dtype, backward, target, repeats=5 if quick else 9))
@@ -53,8 +54,13 @@ def main(
 
 
 def _table(
-    title: str, posets: tuple[int, ...] | range, layout: torch.memory_format, dtype: torch.dtype, backward: bool,
-    target: float, repeats: int,
+    title: str,
+    posets: tuple[int, ...] | range,
+    layout: torch.memory_format,
+    dtype: torch.dtype,
+    backward: bool,
+    target: float,
+    repeats: int,
 ) -> Table:
     timings = _time(posets, layout, dtype, backward, repeats)
     table = Table(title=f"{title}: target ≤ {target:g} × max_pool2d", title_justify="left")
@@ -64,7 +70,11 @@ def _table(
         ratio = timings.ratio(name, "max_pool2d")
         verdict = ("within" if ratio.median <= target else "MISSED") if name[0].isdigit() else ""
         table.add_row(
-            name, f"{1e3 * timings.median(name):.2f}", f"{ratio.median:.3f}", f"{ratio.low:.3f} – {ratio.high:.3f}", verdict
+            name,
+            f"{1e3 * timings.median(name):.2f}",
+            f"{ratio.median:.3f}",
+            f"{ratio.low:.3f} – {ratio.high:.3f}",
+            verdict,
         )
     return table
 

@@ -127,10 +127,10 @@ def run(
     publish: Annotated[bool, typer.Option(help="Publish the finished run as a result of the package.")] = False,
 ) -> None:
     """Measure a paper's claims; an interrupted run goes on where it stopped."""
-    from cenote.catalog import get_card
+    from cenote.catalog import get_running_card
     from cenote.catalog.shelves import needing
 
-    card = get_card(slug)
+    card = get_running_card(slug)
     with needing(card.shelf):
         from cenote.lab.terminal import report_progress, run_and_show, settings_from
 
@@ -152,10 +152,10 @@ def run(
 @app.command()
 def verify(slug: Slug, runs: Runs = None, data_root: DataRoot = None, jobs: Jobs = None) -> None:
     """Run a published result anew and compare; exit code 1 if a verdict is reversed."""
-    from cenote.catalog import get_card
+    from cenote.catalog import get_running_card
     from cenote.catalog.shelves import needing
 
-    card = get_card(slug)
+    card = get_running_card(slug)
     with needing(card.shelf):
         from cenote.lab.terminal import report_progress, verify_and_show
 

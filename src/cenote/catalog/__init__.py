@@ -1,7 +1,7 @@
 """Cards: what each paper says, as data. Loads no torch."""
 
 from cenote.catalog.card import Card, Claim, Shelf
-from cenote.catalog.loading import get_card, load_cards, read_card
+from cenote.catalog.loading import get_card, get_running_card, load_cards, read_card
 from cenote.catalog.results import Result, Verdict, latest, published
 from cenote.catalog.searching import search
 
@@ -12,6 +12,7 @@ __all__ = [
     "Shelf",
     "Verdict",
     "get_card",
+    "get_running_card",
     "latest",
     "load_cards",
     "published",

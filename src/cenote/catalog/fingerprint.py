@@ -1,6 +1,7 @@
 """Hashes of what a result depends on: the claims, the method and the experiment of a paper.
 
-Comments, docstrings and formatting do not count, so that rewording a docstring does not make a result stale.
+Comments, docstrings and formatting do not count, so that rewording a docstring does not make a result stale; nor does
+the version of Python.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cenote.catalog.card import Card
+from cenote.catalog.card import Card, Shelf
 from cenote.catalog.results import Hashes, Result
+from cenote.catalog.shelves import public_names
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -21,14 +23,18 @@ NOT_THE_METHOD = frozenset({"experiment.py", "commands.py", "pictures.py"})
 
 
 def fingerprint(card: Card, package: Path = PACKAGE) -> Hashes:
-    """Hash the card's claims, the method with the modules it uses of other rooms, and the experiment."""
+    """Hash the card's claims, the method and the experiment (the latter two with what they use of other rooms)."""
     folder = package / card.shelf / card.folder
     claims = [claim.model_dump(mode="json", exclude={"sentence", "note", "figure_text"}) for claim in card.claims]
-    method = _method_modules(folder, package)
+    aside = {folder / name for name in NOT_THE_METHOD}
+    method = _with_imports(set(folder.glob("*.py")) - aside, package)
+    experiment = folder / "experiment.py"
+    texts = [_normal_form(experiment)] if experiment.is_file() else []
+    rivals = _with_imports({experiment}, package) - method - aside if texts else set()
     return Hashes(
         claims=_digest([json.dumps(claims, sort_keys=True)]),
-        method=_digest(f"{path.relative_to(package)}\n{_normal_form(path)}" for path in sorted(method)),
-        experiment=_digest([_normal_form(folder / "experiment.py")] if (folder / "experiment.py").is_file() else []),
+        method=_digest(_modules(method, package)),
+        experiment=_digest([*texts, *_modules(rivals, package)]),
     )
 
 
@@ -45,36 +51,55 @@ def _digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _method_modules(folder: Path, package: Path) -> set[Path]:
-    """The paper's own modules, and what they import of the shelves, followed to the end."""
-    shelves = {path.name for path in folder.parent.parent.iterdir() if path.is_dir()} - {"catalog", "lab", "site"}
-    own = {path for path in folder.glob("*.py") if path.name not in NOT_THE_METHOD}
+def _modules(paths: Iterable[Path], package: Path) -> Iterator[str]:
+    for path in sorted(paths):
+        yield f"{path.relative_to(package).as_posix()}\n{_normal_form(path)}"
+
+
+# --- which modules ------------------------------------------------------------------------------------------------
+
+
+def _with_imports(modules: Iterable[Path], package: Path) -> set[Path]:
+    """Modules, and what they import of the shelves, followed to the end."""
     found: set[Path] = set()
-    waiting = list(own)
+    waiting = list(modules)
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found.add(path)
-        for name in _imported(path):
-            parts = name.split(".")
-            if len(parts) > 2 and parts[0] == "cenote" and parts[1] in shelves:
-                waiting += _files_of(parts[1:], package)
+        for name in _imported(path, package):
+            home, _, inside = name.partition(".")
+            shelf, _, place = inside.partition(".")
+            if home == "cenote" and shelf in set(Shelf) and place:
+                waiting += _files_of(package / shelf, place.split("."), package)
     return found
 
 
-def _imported(path: Path) -> Iterator[str]:
+def _imported(path: Path, package: Path) -> Iterator[str]:
+    """The modules, or names in modules, that a module imports."""
+    above = ("cenote", *path.relative_to(package).parts)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            start = above[: len(above) - node.level] if node.level else ()
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
-def _files_of(parts: list[str], package: Path) -> list[Path]:
-    path = package.joinpath(*parts)
-    return [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+def _files_of(shelf: Path, parts: list[str], package: Path) -> list[Path]:
+    """The file of a module, or the paper whose public name a shelf hands on."""
+    path = shelf.joinpath(*parts)
+    files = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+    if files or len(parts) > 1:
+        return files
+    paper = public_names(shelf.name, package).get(parts[0])
+    return [shelf / paper / "__init__.py"] if paper else []
+
+
+# --- what counts of a module --------------------------------------------------------------------------------------
 
 
 def _normal_form(path: Path) -> str:
@@ -83,7 +108,35 @@ def _normal_form(path: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
-    return ast.unparse(tree)
+    return ast.unparse(_PortableFStrings().visit(tree))
+
+
+class _PortableFStrings(ast.NodeTransformer):
+    """Write an f-string as a tuple where ``ast.unparse`` would quote it in another way in another version of Python."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        text = "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+        inside = "".join(_inside(node))
+        settled = "'" in text and '"' not in text + inside  # the only quotes left are the double ones
+        if settled or not {"'", '"'} & set(inside):
+            return node
+        return ast.Tuple([ast.Constant("f-string"), *(self._part(part) for part in node.values)], ast.Load())
+
+    def _part(self, part: ast.expr) -> ast.expr:
+        if not isinstance(part, ast.FormattedValue):
+            return part
+        spec = self.visit(part.format_spec) if part.format_spec else ast.Constant(None)
+        return ast.Tuple([self.visit(part.value), ast.Constant(part.conversion), spec], ast.Load())
+
+
+def _inside(node: ast.JoinedStr) -> Iterator[str]:
+    """What stands in the braces of an f-string."""
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            yield ast.unparse(part.value)
+            if isinstance(part.format_spec, ast.JoinedStr):
+                yield from (str(each.value) for each in part.format_spec.values if isinstance(each, ast.Constant))
+                yield from _inside(part.format_spec)
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from cenote.catalog.card import Card, Shelf
-from cenote.errors import CardError, UnknownPaperError
+from cenote.catalog.card import Card, Claim, Command, Finding, Links, Shelf
+from cenote.errors import CardError, NotRunnableError, UnknownPaperError
 
 PACKAGE = Path(__file__).resolve().parent.parent
+
+_TABLES: dict[str, type[BaseModel]] = {"claims": Claim, "commands": Command, "findings": Finding, "links": Links}
+"""The keys of a card that hold tables."""
 
 
 def read_card(path: Path) -> Card:
@@ -72,28 +75,46 @@ def get_card(name: str, package: Path = PACKAGE) -> Card:
     raise UnknownPaperError(f"no paper {name!r}; {hint}")
 
 
+def get_running_card(name: str, package: Path = PACKAGE) -> Card:
+    """Return the card of a paper whose method is here.
+
+    Raises:
+        UnknownPaperError: If there is no such paper.
+        NotRunnableError: If it is listed only.
+    """
+    card = get_card(name, package)
+    if not card.runs:
+        raise NotRunnableError(f"{card.slug} is listed: its method is not here yet, so there is nothing to run")
+    return card
+
+
 def _explain(error: ValidationError) -> str:
     """Say the first thing that is wrong with a card: the key and the fix."""
     # A misspelt key also makes the right one missing; the wrong one says more.
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"])
+    errors = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    first = errors[0]
     if first["type"] == "extra_forbidden":
+        key = ".".join(str(part) for part in first["loc"])
         known = _fields_at(first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         fix = f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}"
         return f"{key}: this key is not known; {fix}"
+    key = _key(first["loc"])
     if first["type"] == "missing":
         return f"{key}: this key is missing; add it"
-    message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    return f"{key}: {message}, got {first['input']!r}" if first["type"] != "value_error" else message
+    if first["type"] == "value_error":
+        return first["msg"].removeprefix("Value error, ")
+    allowed = dict.fromkeys(each["msg"] for each in errors if _key(each["loc"]) == key)
+    return f"{key}: {' or '.join(allowed)}, got {first['input']!r}"
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Dotted name of a place, without the alternatives of a type that pydantic adds: ``figure.float``."""
+    keys = {*Card.model_fields, *(key for table in _TABLES.values() for key in table.model_fields)}
+    return ".".join(str(part) for part in location if isinstance(part, int) or part in keys)
 
 
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     """The keys that a card has at a place."""
-    from cenote.catalog.card import Claim, Command, Finding, Links
-
-    tables: dict[str, type[BaseModel]] = {"claims": Claim, "commands": Command, "findings": Finding, "links": Links}
-    model = tables.get(str(location[0]), Card) if location else Card
+    model = _TABLES.get(str(location[0]), Card) if location else Card
     return list(model.model_fields)

@@ -50,6 +50,6 @@ def _match(word: str, text: list[str]) -> float:
 
 def _words(text: str) -> list[str]:
     """Letters and digits of any script; accents are dropped, so that ``Holder`` finds ``Hölder``."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
+    parts = unicodedata.normalize("NFKD", text)
     plain = "".join(character for character in parts if not unicodedata.combining(character))
-    return re.findall(r"[^\W_]+", plain)
+    return re.findall(r"[^\W_]+", plain.casefold())

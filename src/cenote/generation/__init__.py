@@ -3,6 +3,6 @@
 Hands on the public names of the shelf's papers, each loaded when it is used.
 """
 
-from cenote.catalog.shelves import hand_on
+from cenote.catalog.shelves import hand_on as _hand_on
 
-__getattr__, __dir__ = hand_on(__name__)
+__getattr__, __dir__ = _hand_on(__name__)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from cenote import __version__
@@ -23,7 +26,7 @@ def examine(data_root: Path | None = None) -> tuple[Table, bool]:
     table = Table(box=None, pad_edge=False, show_header=False)
     sound = True
     for what, fine, detail in _findings(data_root):
-        table.add_row(_SIGNS[fine], what, detail)
+        table.add_row(_SIGNS[fine], escape(what), escape(detail))
         sound = sound and fine is not False
     return table, sound
 
@@ -72,13 +75,28 @@ def _data(data_root: Path | None) -> Iterator[tuple[str, bool | None, str]]:
         if name == "imagefolder":  # always somebody's own folder
             continue
         try:
-            found = data.load(name, data_root)
+            with _offline():
+                found = data.load(name, data_root)
         except CenoteError as error:
             yield f"data {name}", None, str(error)
         except ImportError as error:
             yield f"data {name}", None, f"{error.name} is not installed"
         else:
             yield f"data {name}", True, f"{len(found.train):,} training and {len(found.test):,} test images"
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """A look at what is there must not download anything."""
+    before = os.environ.get("CENOTE_OFFLINE")
+    os.environ["CENOTE_OFFLINE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CENOTE_OFFLINE"]
+        else:
+            os.environ["CENOTE_OFFLINE"] = before
 
 
 def _papers() -> Iterator[tuple[str, bool | None, str]]:

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cenote.catalog.card import Card
 from cenote.catalog.results import DataSource, Figure, Record
+from cenote.catalog.shelves import needing
 from cenote.errors import ArgumentError, NotRunnableError
 
 PRESETS = ("tiny", "smoke", "laptop", "paper")
@@ -30,6 +31,13 @@ class Settings(BaseModel):
     data: tuple[str, ...] = Field(description="Data sets, by the names cenote.lab.data.load knows.")
     seeds: int = Field(ge=1, description="Number of seeds.")
     first_seed: int = Field(default=0, ge=0, description="The first seed; the others follow.")
+
+    @field_validator("data")
+    @classmethod
+    def _each_once(cls, data: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(data)) != len(data):
+            raise ValueError("each data set may be named once")
+        return data
 
     @property
     def seed_range(self) -> range:
@@ -142,7 +150,8 @@ class Experiment(Generic[S]):
             if first["type"] == "extra_forbidden":
                 known = ", ".join(self.settings.model_fields)
                 raise ArgumentError(f"setting {key!r} is unknown; the settings are {known}") from None
-            raise ArgumentError(f"setting {key!r}: {first['msg']}, got {first['input']!r}") from None
+            problem = first["msg"].removeprefix("Value error, ")
+            raise ArgumentError(f"setting {key!r}: {problem}, got {first['input']!r}") from None
 
 
 def load_experiment(card: Card) -> Experiment[Any]:
@@ -150,9 +159,11 @@ def load_experiment(card: Card) -> Experiment[Any]:
 
     Raises:
         NotRunnableError: If the paper is listed only.
+        MissingExtraError: If a package it needs is not installed.
     """
     if not card.runs:
         raise NotRunnableError(f"{card.slug} is listed: its method is not here yet, so there is nothing to run")
-    experiment = importlib.import_module(f"{card.module}.experiment").experiment
+    with needing(card.shelf):
+        experiment = importlib.import_module(f"{card.module}.experiment").experiment
     assert isinstance(experiment, Experiment)
     return experiment

@@ -1,61 +1,48 @@
-"""The pictures of a report, in one style: every unit shown, the paper's method in colour, everything else in grey.
-
-Figures are seven inches wide with nine-point type, so they stay readable at 700 pixels. They are made without pyplot
-and without the caller's settings: no global state changes, and equal input gives equal bytes.
-"""
+"""The pictures of a report: every unit shown, the paper's method in colour, everything else in grey."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from cenote.catalog.files import write_bytes_atomic
 from cenote.catalog.results import Verdict
 from cenote.errors import ArgumentError
-
-WIDTH = 7.0
-DPI = 160
-
-INK = "#1b2733"
-QUIET = "#5f6c79"
-FAINT = "#d5dbe1"
-BAND = "#f3f5f7"
-SUBJECT = "#0b6fae"
-BASELINE = "#3d4853"
-CONTROL = "#8a95a1"
-
-PALETTE = ("#0b6fae", "#c8500a", "#00856a", "#a8548a", "#8a6d00", "#5b4fa0", "#3d4853")
-"""Colours of lines, after Okabe and Ito, dark enough for type on white; dashes and markers differ too."""
+from cenote.lab.style import (
+    BASELINE,
+    CONTROL,
+    DPI,
+    INK,
+    PALETTE,
+    QUIET,
+    SUBJECT,
+    WIDTH,
+    Values,
+    draw_interval,
+    house_style,
+    label_rows,
+    mark_value,
+    row_heights,
+    rows_figure,
+    scale_and_label,
+    single_figure,
+    ticks,
+    write_beside,
+    write_right,
+)
 
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)), (0, (3, 1.5)), (0, (8, 2)), (0, (1, 2.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same letters
-    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 9.5),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 9),
-    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), QUIET),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
-    "axes.axisbelow": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-}
-
-Values = Sequence[float] | NDArray[np.floating]
 
 
 class ForestRow(NamedTuple):
@@ -76,14 +63,7 @@ class Line(NamedTuple):
     high: Values | None = None
 
 
-@contextmanager
-def _house_style() -> Iterator[None]:
-    # "default" undoes a user's matplotlibrc; matplotlib leaves the backend out of it.
-    with style.context(["default", _STYLE]):
-        yield
-
-
-@_house_style()
+@house_style()
 def save(figure: Figure, path: Path) -> Path:
     """Write ``figure`` as PNG to ``path``, whole or not at all; equal figures give equal bytes.
 
@@ -99,7 +79,7 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-@_house_style()
+@house_style()
 def strip(
     values: Mapping[str, Values],
     *,
@@ -125,23 +105,23 @@ def strip(
     """
     lit = _names(highlight)
     _check_arms("values", values, highlight=lit, controls=set(controls))
-    scale, label = _scale_and_label(unit, xlabel)
+    scale, label = scale_and_label(unit, xlabel)
     arms = {name: scale * np.asarray(seeds, dtype=float) for name, seeds in values.items()}
-    heights = _heights([name for name in arms if name not in controls], [name for name in arms if name in controls])
-    figure, axes = _rows_figure(heights)
+    heights = row_heights([name for name in arms if name not in controls], [name for name in arms if name in controls])
+    figure, axes = rows_figure(heights)
     decimals = _decimals([_half_width(seeds) for seeds in arms.values()])
     for name, y in heights.items():
         colour = SUBJECT if name in lit else CONTROL if name in controls else BASELINE
         _strip_row(axes, arms[name], y, colour, decimals)
         if name in lit and np.isfinite(arms[name]).all():
             axes.axvline(float(arms[name].mean()), color=SUBJECT, linewidth=0.9, dashes=(4, 3), alpha=0.6, zorder=1)
-    _label_rows(axes, heights, lit, set(controls))
-    _right_column(axes, min(heights.values()) - 0.72, "mean ± 95 %", QUIET)
+    label_rows(axes, heights, lit, set(controls))
+    write_right(axes, min(heights.values()) - 0.72, "mean ± 95 %", QUIET)
     axes.set_xlabel(label)
     return figure
 
 
-@_house_style()
+@house_style()
 def forest(
     rows: Verdict | Iterable[ForestRow | tuple[str, float, float, float]],
     *,
@@ -168,26 +148,26 @@ def forest(
     table = _forest_rows(rows)
     if not table:
         raise ArgumentError("rows: at least one comparison is needed, got none")
-    scale, label = _scale_and_label(unit, xlabel, "points")
+    scale, label = scale_and_label(unit, xlabel, "points")
     margins = [scale * value for value in ([margin] if isinstance(margin, int | float) else margin)]
     scaled = [ForestRow(row.label, scale * row.estimate, scale * row.low, scale * row.high) for row in table]
     # Labels may repeat (one baseline on two data sets), so rows are keyed by position.
-    figure, axes = _rows_figure({str(index): float(index) for index in range(len(scaled))}, foot=0.25)
+    figure, axes = rows_figure({str(index): float(index) for index in range(len(scaled))}, foot=0.25)
     _forest_limits(axes, scaled, [scale * reference, *margins])
     decimals = _decimals([(row.high - row.low) / 2 for row in scaled])
     for y, row in enumerate(scaled):
         _forest_row(axes, row, float(y), scale * reference, decimals)
     axes.axvline(scale * reference, color=INK, linewidth=1.0, zorder=1)
     for value in margins:
-        _mark(axes, value, f"margin {value:+g}".replace("-", "−") if reference == 0 else f"margin {value:g}")
+        mark_value(axes, value, f"margin {value:+g}".replace("-", "−") if reference == 0 else f"margin {value:g}")
     axes.set_yticks(range(len(scaled)), [row.label for row in scaled])
-    _note(axes, "← favours the baseline", (0, 0), (0, -20), "axes fraction", va="top")
-    _note(axes, "favours the paper →", (1, 0), (0, -20), "axes fraction", va="top", ha="right")
+    write_beside(axes, "← favours the baseline", (0, 0), (0, -20), "axes fraction", va="top")
+    write_beside(axes, "favours the paper →", (1, 0), (0, -20), "axes fraction", va="top", ha="right")
     axes.set_xlabel(label, labelpad=16)
     return figure
 
 
-@_house_style()
+@house_style()
 def lines(
     series: Mapping[str, Line],
     *,
@@ -214,8 +194,8 @@ def lines(
     """
     lit = _names(highlight)
     _check_arms("series", {name: line.y for name, line in series.items()}, highlight=lit)
-    scale, label = _scale_and_label(unit, ylabel)
-    figure, axes = _figure(height=3.9)
+    scale, label = scale_and_label(unit, ylabel)
+    figure, axes = single_figure(height=3.9)
     axes.set_xscale("log" if log_x else "linear")
     axes.set_yscale("log" if log_y else "linear")
     axes.grid()
@@ -232,7 +212,7 @@ def lines(
     return figure
 
 
-@_house_style()
+@house_style()
 def grid(
     images: Sequence[ArrayLike],
     *,
@@ -274,11 +254,11 @@ def grid(
     if coloured is not None:
         bar = figure.colorbar(coloured, ax=figure.axes, fraction=0.03, pad=0.02, aspect=24, label=label)
         bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_locator(_ticks(5))
+        bar.ax.yaxis.set_major_locator(ticks(5))
     return figure
 
 
-@_house_style()
+@house_style()
 def bars(
     values: Mapping[str, float],
     *,
@@ -303,14 +283,14 @@ def bars(
     """
     lit, spans = _names(highlight), intervals or {}
     _check_arms("values", {name: [value] for name, value in values.items()}, highlight=lit, intervals=set(spans))
-    scale, label = _scale_and_label(unit, xlabel)
-    heights = _heights(list(values), [])
-    figure, axes = _rows_figure(heights)
+    scale, label = scale_and_label(unit, xlabel)
+    heights = row_heights(list(values), [])
+    figure, axes = rows_figure(heights)
     for name, y in heights.items():
         _bar(axes, y, scale * values[name], spans.get(name), scale, SUBJECT if name in lit else CONTROL)
     if limit is not None:
-        _mark(axes, scale * limit[1], limit[0])
-    _label_rows(axes, heights, lit, set())
+        mark_value(axes, scale * limit[1], limit[0])
+    label_rows(axes, heights, lit, set())
     axes.set_xlabel(label)
     return figure
 
@@ -330,91 +310,20 @@ def _names(highlight: str | Collection[str]) -> set[str]:
     return {highlight} if isinstance(highlight, str) else set(highlight)
 
 
-def _scale_and_label(unit: str, label: str, hundredths: str = "%") -> tuple[float, str]:
-    """The factor by which values are drawn, and the axis label with the unit this gives."""
-    if unit == "fraction":
-        return 100.0, f"{label} ({hundredths})"
-    return 1.0, f"{label} ({unit})" if unit else label
-
-
-def _ticks(count: int) -> MaxNLocator:
-    return MaxNLocator(count, steps=[1, 2, 5, 10])
-
-
-def _figure(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
-
-
-def _rows_figure(heights: Mapping[str, float], foot: float = 0.0) -> tuple[Figure, Axes]:
-    """A figure with one horizontal row for each height, the first on top."""
-    span = max(heights.values()) - min(heights.values())
-    figure, axes = _figure(height=0.36 * (span + 1) + 0.85 + foot)
-    axes.set_ylim(max(heights.values()) + 0.6, min(heights.values()) - 0.6)
-    axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    for y in heights.values():
-        axes.axhspan(y - 0.46, y + 0.46, color=BAND, linewidth=0, zorder=0)
-    axes.xaxis.set_major_locator(_ticks(6))
-    return figure, axes
-
-
-def _heights(arms: Sequence[str], controls: Sequence[str]) -> dict[str, float]:
-    gap = 0.8 if arms and controls else 0.0
-    heights = {name: float(index) for index, name in enumerate(arms)}
-    return heights | {name: len(arms) + gap + index for index, name in enumerate(controls)}
-
-
-def _label_rows(axes: Axes, heights: Mapping[str, float], lit: set[str], controls: set[str]) -> None:
-    axes.set_yticks(list(heights.values()), list(heights))
-    for label, name in zip(axes.get_yticklabels(), heights, strict=True):
-        if name in lit:
-            label.set(color=SUBJECT, fontweight="bold")
-        elif name in controls:
-            label.set_color(QUIET)
-    if controls:
-        top = min(heights[name] for name in controls) - 0.7
-        _note(axes, "controls", (0, top), (-4, 0), ("axes fraction", "data"), ha="right", fontstyle="italic")
-
-
-def _note(
-    axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], anchor: str | tuple[str, str], *,
-    colour: str = QUIET, ha: str = "left", va: str = "center_baseline", fontstyle: str = "normal",
-) -> None:  # fmt: skip
-    """Write ``text`` at a distance in points from ``at``, inside or outside the axes."""
-    note = axes.annotate(text, at, offset, anchor, "offset points", annotation_clip=False)
-    note.set(color=colour, ha=ha, va=va, fontsize=9, fontstyle=fontstyle)
-
-
-def _mark(axes: Axes, value: float, text: str) -> None:
-    axes.axvline(value, color=INK, linewidth=1.0, dashes=(4, 3), zorder=2)
-    _note(axes, text, (value, 1), (0, 3), ("data", "axes fraction"), ha="center", va="bottom")
-
-
-def _right_column(axes: Axes, y: float, text: str, colour: str) -> None:
-    _note(axes, text, (1, y), (6, 0), ("axes fraction", "data"), colour=colour)
-
-
-def _interval(axes: Axes, low: float, high: float, y: float, colour: str) -> None:
-    axes.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=3)
-
-
 def _strip_row(axes: Axes, seeds: NDArray[np.float64], y: float, colour: str, decimals: int) -> None:
     offsets = np.linspace(-0.34, 0.08, len(seeds))
     axes.plot(seeds, y + offsets, "o", markersize=4.2, color=colour, alpha=0.55, markeredgewidth=0, zorder=3)
     diverged = int((~np.isfinite(seeds)).sum())
     if diverged:
-        _right_column(axes, y, f"diverged ({diverged} of {len(seeds)})", QUIET)
+        write_right(axes, y, f"diverged ({diverged} of {len(seeds)})", QUIET)
         return
     mean, half = float(seeds.mean()), _half_width(seeds)
     below = y + 0.26
     if math.isfinite(half):
-        _interval(axes, mean - half, mean + half, below, colour)
+        draw_interval(axes, mean - half, mean + half, below, colour)
     axes.plot([mean], [below], "D", color=colour, markersize=5, markeredgecolor="white", markeredgewidth=0.8, zorder=5)
     spread = f" ± {half:.{decimals}f}" if math.isfinite(half) else ""
-    _right_column(axes, y, f"{mean:.{decimals}f}{spread}", QUIET if colour == CONTROL else colour)
+    write_right(axes, y, f"{mean:.{decimals}f}{spread}", QUIET if colour == CONTROL else colour)
 
 
 def _half_width(seeds: NDArray[np.float64]) -> float:
@@ -448,17 +357,17 @@ def _forest_limits(axes: Axes, rows: Sequence[ForestRow], marks: Sequence[float]
 
 def _forest_row(axes: Axes, row: ForestRow, y: float, reference: float, decimals: int) -> None:
     if math.isnan(row.estimate):
-        _right_column(axes, y, "diverged", QUIET)
+        write_right(axes, y, "diverged", QUIET)
         return
     left, right = axes.get_xlim()
-    _interval(axes, max(row.low, left), min(row.high, right), y, SUBJECT)
+    draw_interval(axes, max(row.low, left), min(row.high, right), y, SUBJECT)
     for end, marker in ((row.low, "<"), (row.high, ">")):
         if math.isinf(end):
             axes.plot([min(max(end, left), right)], [y], marker, color=SUBJECT, markersize=6, clip_on=False, zorder=3)
     fill = SUBJECT if row.low > reference or row.high < reference else "white"
     axes.plot([row.estimate], [y], "o", color=fill, mec=SUBJECT, markeredgewidth=1.6, markersize=7, zorder=4)
     interval = "" if math.isnan(row.low) else f" [{_signed(row.low, decimals)}, {_signed(row.high, decimals)}]"
-    _right_column(axes, y, _signed(row.estimate, decimals) + interval, INK)
+    write_right(axes, y, _signed(row.estimate, decimals) + interval, INK)
 
 
 def _draw_line(axes: Axes, name: str, line: Line, scale: float, colour: str, index: int) -> None:
@@ -534,10 +443,10 @@ def _colour_limits(maps: Sequence[NDArray[np.generic]], centre: float | None) ->
 
 def _bar(axes: Axes, y: float, value: float, span: tuple[float, float] | None, scale: float, colour: str) -> None:
     if math.isnan(value):
-        _right_column(axes, y, "diverged", QUIET)
+        write_right(axes, y, "diverged", QUIET)
         return
     axes.barh([y], [value], height=0.62, color=colour)
     low, high = (scale * edge for edge in span) if span is not None else (value, value)
     if span is not None:
         axes.plot([low, high], [y, y], color=INK, linewidth=1.4)
-    _note(axes, f"{value:.3g}", (max(value, high), y), (4, 0), "data", colour=INK)
+    write_beside(axes, f"{value:.3g}", (max(value, high), y), (4, 0), "data", colour=INK)

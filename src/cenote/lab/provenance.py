@@ -31,13 +31,16 @@ _WATCHED = (
 def commit(package: Path = PACKAGE) -> tuple[str, bool]:
     """Return the commit of the checkout that holds the package, and whether its tree is clean.
 
-    ``results/`` and ``docs/`` do not count. Outside a git checkout the commit is ``unknown`` and the tree not clean.
+    ``results/`` and ``docs/`` do not count. Outside a git checkout, or in one of another project that has the package
+    installed somewhere below it, the commit is ``unknown`` and the tree not clean.
     """
     try:
+        _git(package, "ls-files", "--error-unmatch", "__init__.py")
         head = _git(package, "rev-parse", "HEAD")
-        root = _git(package, "rev-parse", "--show-toplevel")
-        ignored = (f":(exclude){package.relative_to(root)}/results", ":(exclude)docs")
-        changes = _git(Path(root), "status", "--porcelain", "--", ".", *ignored)
+        root = Path(_git(package, "rev-parse", "--show-toplevel"))
+        results = (package.resolve() / "results").relative_to(root.resolve()).as_posix()
+        ignored = (f":(exclude,literal){results}", ":(exclude)docs")
+        changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", ".", *ignored)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return "unknown", False
     return head, not changes
@@ -59,7 +62,10 @@ def environment() -> Environment:
 
 def _git(folder: Path, *arguments: str) -> str:
     call = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip()
+    # A git hook sets these to its own repository, which may be another one.
+    elsewhere = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
+    own = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    return subprocess.run(call, check=True, capture_output=True, text=True, env=own).stdout.strip()
 
 
 @lru_cache

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from cenote.catalog.card import Card
 from cenote.catalog.fingerprint import fingerprint
-from cenote.catalog.results import Record, Result, Verdict, file_checksum
-from cenote.errors import CenoteError, RunError
+from cenote.catalog.results import DataSource, Figure, Record, Result, Verdict, file_checksum
+from cenote.errors import ArgumentError, CenoteError, RunError, StorageError
 from cenote.lab.experiment import Context, Experiment, Settings, Trial, load_experiment
 from cenote.lab.provenance import commit, environment
 from cenote.lab.runs import Header, RunFolder, dump_settings, new_run_id, runs_root
@@ -82,19 +85,23 @@ def run(
     """
     experiment = load_experiment(card)
     settings = experiment.resolve(preset, overrides)
-    header = _header(card, preset, settings)
-    found = None if fresh else RunFolder.find(runs_root(root), header, finished=reuse_finished)
-    if found is not None and found.finished:
-        return found.result(), found
+    trials = _trials(experiment, settings)
+    workers = _workers(jobs)
     context = Context(data_root)
     sources = tuple(experiment.sources(settings, context))  # missing data is an error before a folder is made
+    header = _header(card, preset, settings, sources)
+    found = None if fresh else RunFolder.find(runs_root(root), header, finished=reuse_finished)
     folder = found or RunFolder.create(runs_root(root), header)
+    if folder.finished:
+        return folder.result(), folder
     with folder.locked():
-        _work(card, experiment, settings, folder, context, _jobs(jobs), on_progress)
-        records = _in_order(experiment.trials(settings), folder)
-        figures = tuple(experiment.figures(settings, records, context, folder.path))
+        if folder.finished:  # by another process, just before this one held the lock
+            return folder.result(), folder
+        _work(card, settings, trials, folder, context, workers, on_progress)
+        records = _in_order(trials, folder)
+        figures = _draw(experiment, settings, records, context, folder.path)
         result = Result(
-            **folder.header().model_dump(exclude={"schema_version"}),
+            **folder.header().model_dump(exclude={"schema_version", "data"}),
             finished=_now(),
             seconds=round(folder.seconds(), 1),
             data=sources,
@@ -125,7 +132,18 @@ def judge(
     return tuple(verdicts)
 
 
-def _header(card: Card, preset: str, settings: Settings) -> Header:
+def _trials(experiment: Experiment[Any], settings: Settings) -> list[Trial]:
+    """The trials in their order, each named once: a second one of the same name would pass for finished."""
+    trials = list(experiment.trials(settings))
+    names: set[str] = set()
+    for trial in trials:
+        if trial.key in names:
+            raise RunError(f"trial {trial.key} is listed twice; data, arm and seed must tell trials from each other")
+        names.add(trial.key)
+    return trials
+
+
+def _header(card: Card, preset: str, settings: Settings, sources: tuple[DataSource, ...]) -> Header:
     head, clean = commit()
     now = _now()
     return Header(
@@ -138,6 +156,7 @@ def _header(card: Card, preset: str, settings: Settings) -> Header:
         clean=clean,
         hashes=fingerprint(card),
         environment=environment(),
+        data=sources,
     )
 
 
@@ -145,11 +164,11 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
-def _jobs(jobs: int | None) -> int:
+def _workers(jobs: int | None) -> int:
     if jobs is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if jobs < 1:
-        raise RunError(f"jobs must be at least 1, got {jobs}")
+        raise ArgumentError(f"jobs must be at least 1, got {jobs}")
     return jobs
 
 
@@ -159,20 +178,34 @@ def _in_order(trials: Sequence[Trial], folder: RunFolder) -> tuple[Record, ...]:
     return tuple(record for trial in trials for record in finished[trial.key].records)
 
 
+def _draw(
+    experiment: Experiment[Any], settings: Settings, records: tuple[Record, ...], context: Context, folder: Path
+) -> tuple[Figure, ...]:
+    try:
+        return tuple(experiment.figures(settings, records, context, folder))
+    except CenoteError:
+        raise
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise StorageError(f"figures could not be written to {folder}: {problem}; the run can be resumed") from error
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise RunError(f"the figures could not be drawn: {problem}; the same command resumes the run") from error
+
+
 # --- trials -------------------------------------------------------------------------------------------------------
 
 
 def _work(
     card: Card,
-    experiment: Experiment[Any],
     settings: Settings,
+    trials: Sequence[Trial],
     folder: RunFolder,
     context: Context,
     jobs: int,
     on_progress: Callable[[Progress], None],
 ) -> None:
     """Measure the trials that are not finished yet, and append each as it finishes."""
-    trials = list(experiment.trials(settings))
     finished = folder.trials()
     waiting = [trial for trial in trials if trial.key not in finished]
     done = resumed = len(trials) - len(waiting)
@@ -180,16 +213,17 @@ def _work(
     on_progress(Progress(done, len(trials), resumed, 0.0))
     together = [trial for trial in waiting if not trial.alone]
     alone = [trial for trial in waiting if trial.alone]
-    for trial, records in _measure(card, settings, together, alone, context, jobs):
-        elapsed = time.monotonic() - started
-        folder.append(trial.key, records, elapsed)
-        done += 1
-        on_progress(Progress(done, len(trials), resumed, elapsed, trial.key))
+    with contextlib.closing(_measure(card, settings, together, alone, context, jobs)) as measured:
+        for trial, records in measured:
+            elapsed = time.monotonic() - started
+            folder.append(trial.key, records, elapsed)
+            done += 1
+            on_progress(Progress(done, len(trials), resumed, elapsed, trial.key))
 
 
 def _measure(
     card: Card, settings: Settings, together: list[Trial], alone: list[Trial], context: Context, jobs: int
-) -> Iterator[tuple[Trial, list[Record]]]:
+) -> Generator[tuple[Trial, list[Record]]]:
     if jobs > 1 and len(together) > 1:
         yield from _measure_side_by_side(card, settings, together, context, jobs)
     else:
@@ -216,34 +250,48 @@ def _measure_one(card: Card, settings: Settings, trial: Trial, context: Context)
 
 def _measure_side_by_side(
     card: Card, settings: Settings, trials: list[Trial], context: Context, jobs: int
-) -> Iterator[tuple[Trial, list[Record]]]:
-    """Measure trials in worker processes, at most two a worker in the queue, so that an error stops the run soon."""
+) -> Generator[tuple[Trial, list[Record]]]:
+    """Measure trials in worker processes; an error or an interrupt ends those that are under way."""
     spawn = multiprocessing.get_context("spawn")  # a fork would copy torch's and numba's thread pools in mid-flight
+    jobs = min(jobs, len(trials))
     todo = iter(trials)
     running: dict[Future[list[Record]], Trial] = {}
-    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
+    leash, end = spawn.Pipe(duplex=False)
+    with leash, end, ProcessPoolExecutor(jobs, spawn, _start_worker, (leash,)) as pool:
         try:
             while True:
                 while len(running) < 2 * jobs and (trial := next(todo, None)) is not None:
                     running[pool.submit(_measure_in_worker, card, settings, trial, context.data_root)] = trial
                 if not running:
                     return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    trial = running.pop(future)
-                    yield trial, _outcome(future, trial)
-        finally:
+                done = wait(running, return_when=FIRST_COMPLETED).done
+                for future in sorted(done, key=_has_failed):  # what was measured is kept before an error is raised
+                    records = _outcome(future, running[future])
+                    yield running.pop(future), records
+        except BaseException as error:
+            end.close()  # the workers leave at once
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise _killed(list(running.values())[:jobs]) from None  # those behind them were in the queue
+            raise
+
+
+def _has_failed(future: Future[list[Record]]) -> bool:
+    return future.exception() is not None
 
 
 def _outcome(future: Future[list[Record]], trial: Trial) -> list[Record]:
     try:
         return future.result()
-    except CenoteError:
+    except (CenoteError, BrokenProcessPool):
         raise
-    except BrokenProcessPool:
-        raise RunError(f"trial {trial.key}: its process was killed; the same command resumes the run") from None
     except Exception as error:
         raise _failed(trial, error) from error
+
+
+def _killed(trials: Sequence[Trial]) -> RunError:
+    names = " or ".join(trial.key for trial in trials)
+    return RunError(f"a worker process was killed, that of trial {names}; the same command resumes the run")
 
 
 def _failed(trial: Trial, error: Exception) -> RunError:
@@ -260,15 +308,16 @@ def _measure_in_worker(card: Card, settings: Settings, trial: Trial, data_root: 
     return list(load_experiment(card).measure(trial, settings, _worker_context))
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker(leash: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run hears Ctrl-C too, and lets go of the leash
+    threading.Thread(target=_leave_with_run, args=(leash,), daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
-    threading.Thread(target=_leave_with_parent, args=(parent,), daemon=True).start()
 
 
-def _leave_with_parent(parent: int) -> None:
-    """End a worker whose run was killed, so that no orphan goes on computing."""
-    while os.getppid() == parent:
-        time.sleep(1)
+def _leave_with_run(leash: Connection) -> None:
+    """End a worker when its run lets go of the pipe, on purpose or by a kill, so that no orphan goes on computing."""
+    with contextlib.suppress(EOFError, OSError):
+        leash.recv_bytes()
     os._exit(1)

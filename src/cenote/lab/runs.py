@@ -8,6 +8,7 @@ runs/<slug>/<run-id>/
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -20,7 +21,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cenote.catalog.files import write_text_atomic
-from cenote.catalog.results import Environment, Hashes, Record, Result, read_result
+from cenote.catalog.results import DataSource, Environment, Hashes, Record, Result, read_result
+from cenote.catalog.settings import EnvironmentSettings
 from cenote.errors import RunError, StorageError
 
 HEADER, RECORDS, RESULT, LOCK = "run.json", "records.jsonl", "result.json", ".lock"
@@ -41,10 +43,12 @@ class Header(BaseModel):
     clean: bool
     hashes: Hashes
     environment: Environment
+    data: tuple[DataSource, ...] | None = None
+    """The data sets as they were found; None in a run that did not keep them."""
 
     def same_work(self, other: Header) -> bool:
         """Whether records of the other run can be continued by this one."""
-        keys = ("slug", "preset", "settings", "hashes")
+        keys = ("slug", "preset", "settings", "hashes") + (() if None in (self.data, other.data) else ("data",))
         return all(getattr(self, key) == getattr(other, key) for key in keys)
 
 
@@ -63,7 +67,7 @@ class FinishedTrial(BaseModel):
 
 def runs_root(root: Path | None = None) -> Path:
     """Return where runs live: the given folder, ``CENOTE_RUNS``, or ``./runs``."""
-    return root or Path(os.environ.get("CENOTE_RUNS") or "runs")
+    return root or EnvironmentSettings().runs
 
 
 def new_run_id(preset: str, now: dt.datetime) -> str:
@@ -83,14 +87,19 @@ class RunFolder:
         """Make the folder and write its header.
 
         Raises:
-            StorageError: If it cannot be written.
+            StorageError: If it cannot be written; the folder is then gone again.
         """
         path = root / header.slug / header.run_id
         try:
             path.mkdir(parents=True)
         except OSError as error:
             raise StorageError(f"run folder {path} could not be made: {error.strerror}") from error
-        write_text_atomic(path / HEADER, header.model_dump_json(indent=2) + "\n")
+        try:
+            write_text_atomic(path / HEADER, header.model_dump_json(indent=2) + "\n")
+        except StorageError:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+            raise
         return cls(path)
 
     @classmethod
@@ -148,24 +157,21 @@ class RunFolder:
             raise StorageError(f"{path} could not be written: {error.strerror}; the run can be resumed") from error
 
     def trials(self) -> Mapping[str, FinishedTrial]:
-        """Read the finished trials; a torn last line, left by a kill, is cut off.
+        """Read the finished trials; a torn last line, left by a kill or being written just now, does not count.
 
         Raises:
-            RunError: If a line before the last is damaged.
+            RunError: If a complete line is damaged.
         """
         path = self.path / RECORDS
         if not path.exists():
             return {}
-        lines = path.read_bytes().split(b"\n")
         trials: dict[str, FinishedTrial] = {}
-        for number, line in enumerate(lines[:-1], start=1):
+        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
             try:
                 trial = FinishedTrial.model_validate_json(line)
             except ValidationError:
                 raise RunError(f"{path}, line {number}, is damaged; remove {self.path} to start anew") from None
             trials[trial.trial] = trial
-        if lines[-1]:
-            _cut(path, path.stat().st_size - len(lines[-1]))
         return trials
 
     def seconds(self) -> float:
@@ -179,22 +185,39 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the run for this process; the lock ends with the process, however it ends.
 
+        What a kill left behind is cleared away first: a torn last line, and files that did not get their name.
+
         Raises:
             RunError: If another process is working on the run.
+            StorageError: If the folder cannot be written.
         """
         import fcntl
 
-        with (self.path / LOCK).open("w") as file:
+        try:
+            file = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise StorageError(f"run folder {self.path} cannot be written: {error.strerror}") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise RunError(f"run {self.path.name} is being worked on by another process") from None
+            except OSError as error:
+                raise StorageError(f"run folder {self.path} cannot be locked: {error.strerror}") from error
+            self._clear()
             yield
+
+    def _clear(self) -> None:
+        path = self.path / RECORDS
+        if path.exists():
+            _cut(path, path.read_bytes().rfind(b"\n") + 1)
+        for leftover in self.path.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
 
 def _cut(path: Path, size: int) -> None:
     """Shorten a file to its last good byte."""
-    if path.exists():
+    if path.exists() and path.stat().st_size > size:
         os.truncate(path, size)
 
 

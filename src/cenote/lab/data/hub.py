@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cenote.catalog.settings import EnvironmentSettings
 from cenote.errors import DataNotFoundError
 
 _PROBE_SECONDS = 5.0
@@ -19,6 +20,8 @@ def fetch(repository: str, configuration: str) -> dict[str, Any]:
     Raises:
         DataNotFoundError: If the hub is not reachable or does not have it; says why.
     """
+    if EnvironmentSettings().offline:
+        raise DataNotFoundError("the hub was not asked (CENOTE_OFFLINE is set)")
     import datasets
 
     # Offline mode answers at once, and from the client's cache if the data set is there.

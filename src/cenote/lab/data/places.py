@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cenote.catalog.settings import EnvironmentSettings
 from cenote.errors import DataNotFoundError
 from cenote.lab.data import hub
 from cenote.lab.data.images import ImageClassification
@@ -112,9 +112,8 @@ def data_roots(root: Path | None) -> tuple[Path, ...]:
     """
     if root is not None and not root.expanduser().is_dir():
         raise DataNotFoundError(f"root: {root} is not a folder; name one that holds data sets")
-    variable = os.environ.get(ROOT_VARIABLE, "")
-    places = ([root] if root is not None else []) + ([Path(variable)] if variable else [])
-    return tuple(dict.fromkeys(place.expanduser() for place in places))
+    places = (root, EnvironmentSettings().data)
+    return tuple(dict.fromkeys(place.expanduser() for place in places if place is not None))
 
 
 def looked_in(roots: Sequence[Path]) -> str:
