@@ -76,7 +76,6 @@ def test_version() -> None:
         (("run", "order-theory", "--set", "epochs"), "--set needs KEY=VALUE, got 'epochs'"),
         (("run", "order-theory", "--set", "epochs=0"), "setting 'epochs': Input should be greater than"),
         (("run", "order-theory", "--data", "mnist-5"), "mnist-5k"),
-        (("run", "order-theory", "--set", "poset=M"), "unknown poset 'M'; The names are"),
         (("run", "order-theory", "--config", "settings.yaml"), "--config must be a .toml or .json file"),
         (("run", "order-theory", "--config", "nowhere.toml"), "--config nowhere.toml cannot be read: No such file"),
         (("verify", "ggem"), "ggem is listed: its method is not here yet"),
@@ -96,13 +95,21 @@ def test_errors_are_one_sentence(
     assert not any(tmp_path.glob("runs/*/*/result.json"))
 
 
+def test_an_error_inside_a_trial_is_one_sentence_too(tmp_path: Path) -> None:
+    call_ = ("run", "order-theory", "--preset", "tiny", "--set", "poset=M", "--jobs", "1", "--runs", str(tmp_path))
+    *progress, error = call(*call_, rc=2).strip().splitlines()
+    assert error.startswith("cenote: unknown poset 'M'; The names are dual claw, antichain")
+    assert all("trials" in line for line in progress)
+
+
 def test_usage_errors_exit_with_two() -> None:
     assert "No such command" in call("rum", rc=2)
 
 
 def test_data_root_without_the_data_set_says_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "holiday-photos").mkdir()
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("CENOTE_OFFLINE", "1")
+    monkeypatch.delenv("CENOTE_DATA", raising=False)
     error = one_sentence(
         "run", "order-theory", "--preset", "tiny", "--data", "cifar10", "--data-root", str(tmp_path),
         "--runs", str(tmp_path / "runs"),
@@ -178,7 +185,7 @@ def test_doctor_never_asks_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("cenote.lab.data.hub._probe", refuse)
     monkeypatch.setattr("datasets.load_dataset", refuse)
     monkeypatch.setenv("CENOTE_DATA", str(tmp_path))
-    assert "CENOTE_OFFLINE is set" in call("doctor")
+    assert "the hub was not asked (CENOTE_OFFLINE is set)" in " ".join(call("doctor").split())
 
 
 def test_a_damaged_result_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,13 +120,18 @@ class _PortableFStrings(ast.NodeTransformer):
         settled = "'" in text and '"' not in text + inside  # the only quotes left are the double ones
         if settled or not {"'", '"'} & set(inside):
             return node
-        return ast.Tuple([ast.Constant("f-string"), *(self._part(part) for part in node.values)], ast.Load())
+        parts = [self._part(part) for part in node.values if not _is_empty(part)]  # 3.12 ends some with an empty text
+        return ast.Tuple([ast.Constant("f-string"), *parts], ast.Load())
 
     def _part(self, part: ast.expr) -> ast.expr:
         if not isinstance(part, ast.FormattedValue):
             return part
         spec = self.visit(part.format_spec) if part.format_spec else ast.Constant(None)
         return ast.Tuple([self.visit(part.value), ast.Constant(part.conversion), spec], ast.Load())
+
+
+def _is_empty(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) and part.value == ""
 
 
 def _inside(node: ast.JoinedStr) -> Iterator[str]:

@@ -35,7 +35,7 @@ def read_card(path: Path) -> Card:
     folder = path.absolute().parent
     place = (folder.parent.name, folder.name)
     if place != (card.shelf, card.folder):
-        raise CardError(f"{path}: slug {card.slug!r} on shelf {card.shelf!r} belongs in {card.shelf}/{card.folder}/")
+        raise CardError(f"{path}: slug '{card.slug}' on shelf '{card.shelf}' belongs in {card.shelf}/{card.folder}/")
     return card
 
 

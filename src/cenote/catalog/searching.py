@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cenote.catalog.card import Card
 
@@ -31,15 +32,20 @@ def search(cards: Iterable[Card], query: str) -> list[Card]:
 
 
 def _score(card: Card, words: list[str]) -> float:
-    fields = {
+    fields = _fields(card)
+    scores = [max(_WEIGHTS[name] * _match(word, text) for name, text in fields.items()) for word in words]
+    return sum(scores) if all(scores) else 0.0
+
+
+@lru_cache(maxsize=1024)
+def _fields(card: Card) -> dict[str, list[str]]:
+    return {
         "name": _words(f"{card.slug} {card.title} {card.arxiv}"),
         "topics": _words(" ".join(card.topics)),
         "shelf": _words(card.shelf),
         "claims": _words(" ".join(f"{claim.sentence} {claim.metric}" for claim in card.claims)),
         "summary": _words(card.summary),
     }
-    scores = [max(_WEIGHTS[name] * _match(word, text) for name, text in fields.items()) for word in words]
-    return sum(scores) if all(scores) else 0.0
 
 
 def _match(word: str, text: list[str]) -> float:
