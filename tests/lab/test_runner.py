@@ -369,6 +369,14 @@ def test_a_listed_paper_cannot_be_run(tmp_path: Path) -> None:
 
 
 def workers() -> list[psutil.Process]:
+    """Worker processes that are still there after they had time to leave."""
+    deadline = time.monotonic() + 60
+    while (found := living_workers()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def living_workers() -> list[psutil.Process]:
     """Processes that this one started and that still live, multiprocessing's resource tracker aside."""
     found = []
     for child in psutil.Process().children(recursive=True):

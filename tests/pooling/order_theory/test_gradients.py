@@ -133,11 +133,15 @@ def test_second_derivatives_in_channels_last_are_those_in_nchw() -> None:
     assert torch.equal(nchw, last)
 
 
-def test_second_derivative_of_the_squared_filter_is_the_outer_product_of_the_up_set() -> None:
-    """On its region the filter is Σ_{i∈F} x_i, so half of its square has the Hessian 1_F 1_Fᵀ."""
+def test_third_derivative_of_the_cubed_filter_is_the_outer_product_of_the_up_set() -> None:
+    """On its region the filter is Σ_{i∈F} x_i, so a sixth of its cube has the third derivative 1_F ⊗ 1_F ⊗ 1_F."""
     window = torch.tensor([0.5, 2.0, -1.0, 3.0], dtype=torch.float64)  # N: the best of 1<2>3<4 is {1, 2, 4}
-    hessian = torch.autograd.functional.hessian(
-        lambda w: poset_pool2d(w.reshape(1, 1, 2, 2), "N").square().sum() / 2, window
+
+    def sixth_of_cube(window: Tensor) -> Tensor:
+        return poset_pool2d(window.reshape(1, 1, 2, 2), "N").pow(3).sum() / 6
+
+    third = torch.autograd.functional.jacobian(
+        lambda window: torch.autograd.functional.hessian(sixth_of_cube, window, create_graph=True), window
     )
     member = torch.tensor([1.0, 1.0, 0.0, 1.0], dtype=torch.float64)
-    assert torch.equal(hessian, member[:, None] * member)
+    torch.testing.assert_close(third, torch.einsum("i,j,k->ijk", member, member, member), rtol=0, atol=1e-12)
