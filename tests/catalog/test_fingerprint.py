@@ -64,7 +64,7 @@ class Pool:
 MODULES = {
     "pooling/my_paper/__init__.py": 'from cenote.pooling.my_paper.method import Pool\n\n__all__ = ["Pool"]\n',
     "pooling/my_paper/method.py": METHOD,
-    "pooling/my_paper/experiment.py": '"""Runs."""\nfrom cenote.pooling.my_paper import Pool\nEPOCHS = 6\n',
+    "pooling/my_paper/experiment.py": '"""Runs."""\nfrom cenote.pooling.my_paper import Pool, pictures\nEPOCHS = 6\n',
     "pooling/my_paper/pictures.py": "COLOUR = 1\n",
     "pooling/my_paper/commands.py": "WIDTH = 1\n",
     "pooling/__init__.py": "ORDER = 1\n",

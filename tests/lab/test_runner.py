@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import wait as futures_wait
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -442,6 +443,17 @@ def test_a_failing_trial_ends_the_other_workers_at_once(desk: Any, run_tally: Ru
         run_tally(jobs=2)
     assert time.monotonic() - began < 500
     assert workers() == []
+
+
+@pytest.mark.usefixtures("light_workers")
+def test_trials_that_end_together_with_a_failing_one_are_kept(
+    desk: Any, run_tally: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "wait", lambda futures, return_when: futures_wait(futures))  # until all are done
+    desk.order(letters_paper_seed_0="fail")
+    stop_run(run_tally, error=RunError, jobs=2)
+    (path,) = desk.path.parent.glob("runs/tally/*")
+    assert set(RunFolder(path).trials()) == {*SMOKE} - {"letters/paper/seed-0", "letters/clock"}
 
 
 @pytest.mark.usefixtures("light_workers")

@@ -269,8 +269,7 @@ def _measure_side_by_side(
                     records = _outcome(future, running[future])
                     yield running.pop(future), records
         except BaseException as error:
-            end.close()  # the workers leave at once
-            pool.shutdown(wait=False, cancel_futures=True)
+            end.close()  # the workers leave at once, and the pool waits until they are gone
             if isinstance(error, BrokenProcessPool):
                 raise _killed(list(running.values())[:jobs]) from None  # those behind them were in the queue
             raise
