@@ -64,7 +64,10 @@ class Pool:
 MODULES = {
     "pooling/my_paper/__init__.py": 'from cenote.pooling.my_paper.method import Pool\n\n__all__ = ["Pool"]\n',
     "pooling/my_paper/method.py": METHOD,
-    "pooling/my_paper/experiment.py": '"""Runs."""\nfrom cenote.pooling.my_paper import Pool, pictures\nEPOCHS = 6\n',
+    "pooling/my_paper/experiment.py": '"""Runs."""\nfrom cenote.pooling.my_paper import Pool, names, pictures\n'
+    "EPOCHS = 6\n",
+    "pooling/my_paper/names.py": 'NAME = "N"\n',
+    "pooling/my_paper/theory.py": "POINTS = 4\n",
     "pooling/my_paper/pictures.py": "COLOUR = 1\n",
     "pooling/my_paper/commands.py": "WIDTH = 1\n",
     "pooling/__init__.py": "ORDER = 1\n",
@@ -149,13 +152,12 @@ def test_code_of_the_method_counts(package: Path, changed: Changed, old: str, ne
 
 
 def test_a_text_that_is_used_counts(package: Path, changed: Changed) -> None:
-    write(package, "pooling/my_paper/names.py", 'NAME = "N"\n')
     assert changed(lambda: replace(package, "pooling/my_paper/names.py", '"N"', '"V"')) == {"method"}
 
 
 def test_a_function_left_with_its_docstring_alone_is_a_function_still(package: Path, changed: Changed) -> None:
-    write(package, "pooling/my_paper/stub.py", 'def stub():\n    """Does nothing."""\n')
-    assert changed(lambda: write(package, "pooling/my_paper/stub.py", "def stub():\n    pass\n")) == set()
+    write(package, "pooling/my_paper/names.py", 'def stub():\n    """Does nothing."""\n')
+    assert changed(lambda: write(package, "pooling/my_paper/names.py", "def stub():\n    pass\n")) == set()
 
 
 def test_the_hash_does_not_depend_on_the_version_of_python(package: Path) -> None:
@@ -169,6 +171,8 @@ def name(d, x, w):
     return f"{x!r}\n", b"\x00'", f"{d['a']} \"quoted\" '{x}'", f'{d["a"]}\n', f"{{{x}}}"
 """
     write(package, "pooling/my_paper/names.py", source)
+    for name in ("experiment.py", "theory.py"):
+        (package / "pooling/my_paper" / name).unlink()
     assert (
         fingerprint(make_card(), package).method == "a87fc6cc5eacfd91813471ff57c04868a04d016e4394d0ff25900dabe678e9c9"
     )
@@ -203,6 +207,7 @@ def test_what_an_f_string_says_counts(package: Path, changed: Changed, old: str,
         ("pooling/my_paper/experiment.py", {"experiment"}),
         ("pooling/windows.py", {"method"}),  # imported by the method
         ("filters/other/kernels.py", {"method"}),  # imported by what the method imports
+        ("pooling/my_paper/theory.py", set()),  # not reached by the experiment
         ("pooling/my_paper/pictures.py", set()),
         ("pooling/my_paper/commands.py", set()),
         ("filters/other/experiment.py", set()),
@@ -216,13 +221,25 @@ def test_a_changed_number_counts_where_the_module_is_used(
     assert changed(lambda: write(package, name, (package / name).read_text() + "CHANGED = 1\n")) == hashes
 
 
-def test_a_new_module_of_the_paper_counts(package: Path, changed: Changed) -> None:
-    assert changed(lambda: write(package, "pooling/my_paper/more.py", "MORE = 1\n")) == {"method"}
+def test_a_new_module_of_the_paper_counts_once_the_method_imports_it(package: Path, changed: Changed) -> None:
+    method = package / "pooling/my_paper/method.py"
+    assert changed(lambda: write(package, "pooling/my_paper/more.py", "MORE = 1\n")) == set()
+    method.write_text(method.read_text() + "from cenote.pooling.my_paper.more import MORE\n")
+    assert changed(lambda: write(package, "pooling/my_paper/more.py", "MORE = 2\n")) == {"method"}
+
+
+def test_without_an_experiment_every_module_of_the_paper_counts(package: Path, changed: Changed) -> None:
+    (package / "pooling/my_paper/experiment.py").unlink()
+    assert changed(lambda: replace(package, "pooling/my_paper/theory.py", "4", "5")) == {"method"}
 
 
 def test_a_module_under_another_name_counts(package: Path, changed: Changed) -> None:
-    method = package / "pooling" / "my_paper" / "method.py"
-    assert changed(lambda: method.rename(method.with_name("pool.py"))) == {"method"}
+    def rename() -> None:
+        method = package / "pooling/my_paper/method.py"
+        method.rename(method.with_name("pool.py"))
+        replace(package, "pooling/my_paper/__init__.py", "my_paper.method", "my_paper.pool")
+
+    assert changed(rename) == {"method"}
 
 
 @pytest.mark.parametrize(
@@ -244,12 +261,13 @@ def test_a_module_under_another_name_counts(package: Path, changed: Changed) -> 
 def test_another_paper_counts_however_it_is_imported(
     package: Path, changed: Changed, imports: str, importer: str, hashes: set[str]
 ) -> None:
-    write(package, f"pooling/my_paper/{importer}", f"{imports}\n")
+    write(package, f"pooling/my_paper/{importer}", f"from cenote.pooling.my_paper import method\n{imports}\n")
     assert changed(lambda: write(package, "pooling/rival/method.py", "RIVAL = 2\n")) == hashes
 
 
 def test_what_method_and_experiment_both_use_counts_once(package: Path, changed: Changed) -> None:
-    write(package, "pooling/my_paper/experiment.py", "from cenote.pooling.windows import size\n")
+    both = "from cenote.pooling.my_paper.method import Pool\nfrom cenote.pooling.windows import size\n"
+    write(package, "pooling/my_paper/experiment.py", both)
     assert changed(lambda: replace(package, "pooling/windows.py", "return SIZE", "return SIZE + 1")) == {"method"}
 
 

@@ -16,9 +16,6 @@ from cenote.lab.experiment import PRESETS, PUBLISHABLE, load_experiment
 from cenote.lab.runner import run
 from cenote.lab.runs import RunFolder
 
-SAID_BY_THEIR_NAMES = frozenset({"epochs", "batch_size", "weight_decay"})
-"""Settings that need no description."""
-
 
 @pytest.fixture(autouse=True)
 def _embedded_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,11 +28,7 @@ def test_the_experiment_has_its_presets_and_says_what_differs(running_card: Card
     assert experiment.preset_names == PRESETS
     assert experiment.differs
     assert all(sentence.endswith(".") and len(sentence.split()) >= 5 for sentence in experiment.differs)
-    undescribed = [
-        name
-        for name, field in experiment.settings.model_fields.items()
-        if not field.description and name not in SAID_BY_THEIR_NAMES
-    ]
+    undescribed = [name for name, field in experiment.settings.model_fields.items() if not field.description]
     assert not undescribed, f"{running_card.slug}: settings without a description: {', '.join(undescribed)}"
 
 

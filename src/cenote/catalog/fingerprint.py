@@ -19,18 +19,23 @@ from cenote.catalog.shelves import public_names
 PACKAGE = Path(__file__).resolve().parent.parent
 
 NOT_THE_METHOD = frozenset({"experiment.py", "commands.py", "pictures.py"})
-"""Modules of a paper's folder that its method does not consist of; the experiment has a hash of its own."""
+"""Modules of a paper's folder that are not its method; the experiment has a hash of its own."""
 
 
 def fingerprint(card: Card, package: Path = PACKAGE) -> Hashes:
-    """Hash the card's claims, the method and the experiment (the latter two with what they use of other rooms)."""
+    """Hash the card's claims, the method and the experiment (the latter two with what they use of other rooms).
+
+    The method is what the experiment reaches of the paper's folder: a module it never imports cannot change a result.
+    Without an experiment it is the whole folder.
+    """
     folder = package / card.shelf / card.folder
     claims = [claim.model_dump(mode="json", exclude={"sentence", "note", "figure_text"}) for claim in card.claims]
     aside = {folder / name for name in NOT_THE_METHOD}
-    method = _with_imports(set(folder.glob("*.py")) - aside, package)
     experiment = folder / "experiment.py"
     texts = [_normal_form(experiment)] if experiment.is_file() else []
-    rivals = _with_imports({experiment}, package) - method - aside if texts else set()
+    reached = _with_imports({experiment}, package) if texts else set(folder.glob("*.py"))
+    method = _with_imports({path for path in reached if path.parent == folder} - aside, package)
+    rivals = reached - method - aside
     return Hashes(
         claims=_digest([json.dumps(claims, sort_keys=True)]),
         method=_digest(_modules(method, package)),

@@ -35,15 +35,6 @@ def one_control_is_degenerate() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As in a run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def network(arm: str) -> SmallNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
@@ -168,7 +159,7 @@ def test_the_tiny_run_measures_what_can_be(tiny: tuple[Result, Path]) -> None:
 
 
 def test_arms_start_from_the_same_weights_and_a_second_run_gives_the_same_figures(
-    tiny: tuple[Result, Path], one_thread: None, monkeypatch: pytest.MonkeyPatch
+    tiny: tuple[Result, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[dict[str, Tensor]] = []
     train = experiment.train

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cenote.pooling.order_theory import Poset, kernels, operators, poset_pool2d
+from cenote.pooling.order_theory import Poset, kernels, operators, poset_pool2d, sharing
 
 from .brute_force import SIXTEEN, Order, best, windows_of
 
@@ -62,6 +62,24 @@ def test_on_other_numbers_kernel_and_general_path_differ_by_rounding_only() -> N
     size = torch.nn.functional.avg_pool2d(x.abs(), 2, divisor_override=1)
     assert ((fast - general).abs() <= 6 * 2**-53 * size).all()  # three additions each, half a unit of rounding apiece
     assert torch.equal(fast_masks, general_masks)
+
+
+@pytest.mark.parametrize("index", range(16))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_without_masks_equal_those_with_them_to_the_last_bit(index: int, dtype: torch.dtype) -> None:
+    """With rounding, ties, NaN, infinities of both signs, zeros of both signs; widths around the vector's."""
+    up_sets = Poset(4, SIXTEEN[index]).up_set_masks()
+    bits = torch.int32 if dtype is torch.float32 else torch.int64
+    for width in (2, 8, 14, 16, 18, 30, 32, 62):
+        generator = torch.Generator().manual_seed(width)
+        x = torch.randn(2, 3, 6, width, generator=generator, dtype=dtype)
+        special = torch.tensor([0.0, -0.0, 1.0, -1.0, float("nan"), float("inf"), -float("inf")], dtype=dtype)
+        chosen = special[torch.randint(len(special), x.shape, generator=generator)]
+        x = torch.where(torch.rand(x.shape, generator=generator) < 0.3, chosen, x)
+        alone, _ = kernels.forward(x, up_sets, with_masks=False)
+        beside, _ = kernels.forward(x, up_sets, with_masks=True)
+        assert torch.equal(alone.isnan(), beside.isnan())
+        assert torch.equal(alone.nan_to_num(7.5).view(bits), beside.nan_to_num(7.5).view(bits))
 
 
 # --- dtypes -------------------------------------------------------------------------------------------------------
@@ -218,7 +236,7 @@ def test_several_threads_at_once() -> None:
     kernels._forward_kernels.cache_clear()  # all threads find the kernel missing
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(12)))
-    assert kernels._pool is not None, "the input was too small to be shared out"
+    assert sharing._pool is not None, "the input was too small to be shared out"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
@@ -227,7 +245,7 @@ def test_several_threads_at_once() -> None:
 def test_a_forked_child_pools_after_its_parent_used_the_threads() -> None:
     x = large(0).requires_grad_()
     expected = poset_pool2d(x, N).detach().numpy()
-    assert kernels._pool is not None
+    assert sharing._pool is not None
     child = os.fork()
     if child == 0:
         signal.alarm(30)  # a child that waits for its parent's threads would wait for ever

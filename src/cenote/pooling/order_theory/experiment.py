@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from cenote.catalog.results import DataSource, Figure, Record
@@ -23,6 +23,7 @@ from cenote.lab.data import ImageClassification
 from cenote.lab.experiment import Context, Experiment, Settings, Trial
 from cenote.lab.timing import time_interleaved
 from cenote.lab.training import Augmentation, Normalization, TrainingSettings, accuracy, train
+from cenote.pooling.order_theory.four_points import resolve_poset
 from cenote.pooling.order_theory.pooling import NonNegativeInputWarning, PosetPool2d
 
 CLAIMED = ("poset", "max", "average", "mixed")
@@ -39,18 +40,24 @@ class PosetSettings(Settings):
     poset: str = Field(description="The poset of every poset arm, fixed before anything was run.")
     train_images: int = Field(ge=10, description="Training images, equally many a class.")
     test_images: int = Field(ge=10, description="Test images, equally many a class.")
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=1, description="Passes over the training images.")
     width: int = Field(
         ge=1, description="Channels of the first convolution; the second has twice, the third four times."
     )
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, description="Images of a training step.")
     learning_rate: float = Field(default=0.05, gt=0, description="Peak of the schedule, of SGD with momentum 0.9.")
-    weight_decay: float = Field(default=5e-4, ge=0)
+    weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay of all parameters.")
     flip: bool = Field(default=True, description="Mirror training images at random; not used on digits.")
     shift: int = Field(default=2, ge=0, description="Shift training images at random by up to this many pixels.")
     gradient_images: int = Field(default=200, ge=1, description="Test images whose gradients are looked at.")
     timing_repeats: int = Field(default=10, ge=2, description="Interleaved repetitions of each arm's step.")
     timing_seconds: float = Field(default=0.05, gt=0, description="Length of one repetition.")
+
+    @field_validator("poset")
+    @classmethod
+    def _known(cls, poset: str) -> str:
+        resolve_poset(poset)
+        return poset
 
 
 # --- the network --------------------------------------------------------------------------------------------------
@@ -265,12 +272,12 @@ experiment = Experiment(
             data=("mnist-5k",),
             seeds=8,
             poset="N",
-            train_images=600,
-            test_images=500,
+            train_images=400,
+            test_images=400,
             epochs=3,
             width=8,
             batch_size=32,
-            gradient_images=50,
+            gradient_images=40,
             timing_repeats=3,
             timing_seconds=0.02,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from typing import Final
 
 from cenote.errors import ArgumentError, ArgumentTypeError
@@ -90,6 +91,7 @@ def resolve_poset(poset: Poset | int | str, points: int = 4) -> Poset:
     return poset
 
 
+@cache
 def _from_index(index: int) -> Poset:
     if not 0 <= index < len(HASSE):
         raise ArgumentError(f"poset index must be 0 to {len(HASSE) - 1}, got {index}")

@@ -8,12 +8,9 @@ branches. The compiled code is kept on disk beside this file, or in numba's cach
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from typing import Any
+from functools import cache, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +18,16 @@ import torch
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
+from numba.np.arrayobj import make_array
 from torch import Tensor
 
-_PARALLEL_FROM = 1 << 15
-"""Inputs with fewer values are faster in the calling thread than shared out."""
+from cenote.pooling.order_theory.sharing import share
+
+_VECTOR = 32
+"""Bytes that the kernel of sums handles at once: one register of the common processors, or two."""
+
+_AHEAD = 4096
+"""Bytes ahead of the window that are fetched: hardware stops at the end of a page, and two rows in turn mislead it."""
 
 _BITS = {torch.bfloat16: torch.int16, torch.float32: torch.int32, torch.float64: torch.int64}
 """The backward pass copies values without looking at them, so it moves them as integers of the same width."""
@@ -52,11 +55,14 @@ def forward(x: Tensor, up_sets: Iterable[int], *, with_masks: bool) -> tuple[Ten
     out = torch.empty(shape, dtype=x.dtype, memory_format=layout)
     masks = torch.empty(shape if with_masks else (0, 0, 0, 0), dtype=torch.uint8, memory_format=layout)
     rows = _rows(x, last), _rows(out, last), _rows(masks, last) if with_masks else None
-    columns_kernel, channels_kernel = _forward_kernels(sum(1 << up_set for up_set in up_sets))
+    kernels = _forward_kernels(sum(1 << up_set for up_set in up_sets))
+    lanes = _VECTOR // x.element_size()
     if last:
-        _share(channels_kernel, x.numel(), batch * height // 2, (*rows, channels))
+        share(kernels.channels, x.numel(), batch * height // 2, (*rows, channels))
+    elif not with_masks and x.dtype is not torch.bfloat16 and width // 2 >= lanes:
+        share(kernels.sums, x.numel(), batch * channels * height // 2, (*rows[:2], lanes))
     else:
-        _share(columns_kernel, x.numel(), batch * channels * height // 2, rows)
+        share(kernels.columns, x.numel(), batch * channels * height // 2, rows)
     return out, masks
 
 
@@ -78,9 +84,9 @@ def backward(grad: Tensor, masks: Tensor) -> Tensor:
     bits = _BITS[grad.dtype]
     rows = _rows(grad.view(bits), last), _rows(masks, last), _rows(out.view(bits), last)
     if last:
-        _share(_backward_channels, out.numel(), batch * height, (*rows, channels))
+        share(_backward_channels, out.numel(), batch * height, (*rows, channels))
     else:
-        _share(_backward_columns, out.numel(), batch * channels * height, rows)
+        share(_backward_columns, out.numel(), batch * channels * height, rows)
     return out
 
 
@@ -93,45 +99,6 @@ def _rows(x: Tensor, last: bool) -> npt.NDArray[Any]:
     else:
         x = x.reshape(x.shape[0] * x.shape[1] * x.shape[2], x.shape[3])
     return (x.view(torch.uint16) if x.dtype is torch.bfloat16 else x).numpy()
-
-
-# --- sharing rows out over threads --------------------------------------------------------------------------------
-# numba's own thread pools are either not safe to call from several threads at once or not safe after a fork; the
-# kernels release the interpreter lock, so a plain pool of Python threads does the same work without either trap.
-
-_pool: ThreadPoolExecutor | None = None
-_pool_lock = threading.Lock()
-
-
-def _threads() -> ThreadPoolExecutor:
-    global _pool
-    with _pool_lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="cenote-poset-pool")
-        return _pool
-
-
-def _forget_threads() -> None:
-    """Threads do not survive a fork; the child starts its own."""
-    global _pool, _pool_lock
-    _pool, _pool_lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
-
-
-def _share(kernel: Callable[..., None], work: int, rows: int, arguments: tuple[Any, ...]) -> None:
-    """Call ``kernel(*arguments, start, stop)`` over all rows, in as many threads as torch uses."""
-    parts = min(torch.get_num_threads(), rows) if work >= _PARALLEL_FROM else 1
-    if parts <= 1:
-        kernel(*arguments, 0, rows)
-        return
-    edges = [rows * part // parts for part in range(parts + 1)]
-    waiting = [_threads().submit(kernel, *arguments, edges[part], edges[part + 1]) for part in range(1, parts)]
-    kernel(*arguments, 0, edges[1])
-    for future in waiting:
-        future.result()
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -231,9 +198,102 @@ def _best_up_set(w: Any, x: Any, y: Any, z: Any, allowed: int) -> Any:
     return best, mask
 
 
+@intrinsic(prefer_literal=True)
+def _pool_lanes(typing_context: Any, top: Any, bottom: Any, values: Any, column: Any, allowed: Any) -> Any:
+    """Write a vector of sums from ``values[column]`` on, equal to those of ``_best_up_set`` to the last bit.
+
+    Left to itself, LLVM checks in every row whether the arrays overlap, does the last columns one by one, and brings
+    the four corners of the windows into order before it adds; here only the result is put in order. Fewer sums are
+    compared as well: each is a sum over the upper pair plus one over the lower, and rounding keeps order, so that the
+    largest of a product of subsets is the largest of one plus the largest of the other. ``bottom`` must follow ``top``
+    in memory.
+    """
+    number = values.dtype
+    width = number.bitwidth // 8
+    lanes = _VECTOR // width
+    near = 16 // width  # shuffling is cheap within 16 bytes
+    slots = [divmod(slot, near) for slot in range(lanes)]
+    left = [lanes * (2 * at // near) + near * block + 2 * at % near for block, at in slots]
+    products = _products(allowed.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(number), lanes)
+        zero = ir.Constant(vector, [0.0] * lanes)
+        start = arguments[3]
+
+        def offset(factor: int, plus: int) -> Any:
+            return builder.add(builder.mul(start, start.type(factor)), start.type(plus))
+
+        def pointer(array: int, index: Any, kind: Any = vector) -> Any:
+            data = make_array(signature.args[array])(context, builder, arguments[array]).data  # type: ignore[no-untyped-call]
+            return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+        def fetch_ahead() -> None:
+            byte, integer = ir.IntType(8), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), integer, integer, integer])
+            prefetch = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
+            for line in (0, 64):  # two lines of the cache are one vector of windows
+                address = pointer(0, offset(4, (_AHEAD + line) // width), byte)
+                builder.call(prefetch, [address, integer(0), integer(3), integer(1)])  # to read, and soon, data
+
+        def shuffle(first: Any, second: Any, order: list[int]) -> Any:
+            return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), lanes), order))
+
+        def pairs(array: int) -> tuple[Any, Any]:
+            near_half, far_half = (builder.load(pointer(array, offset(2, at)), align=width) for at in (0, lanes))
+            return shuffle(near_half, far_half, left), shuffle(near_half, far_half, [at + 1 for at in left])
+
+        def larger(best: Any, total: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(">", total, best), total, best)
+
+        def largest(pair: tuple[Any, Any], subsets: list[int]) -> Any:
+            sums = zero, pair[0], pair[1], builder.fadd(*pair)
+            return reduce(larger, (sums[subset] for subset in subsets))
+
+        fetch_ahead()
+        upper, lower = pairs(0), pairs(1)
+        best = zero
+        for uppers, lowers in products:
+            best = larger(best, builder.fadd(largest(upper, uppers), largest(lower, lowers)))
+        full = builder.fadd(builder.fadd(*upper), builder.fadd(*lower))
+        best = builder.select(builder.fcmp_ordered("<=", full, best), best, full)
+        best = shuffle(best, best, [left.index(2 * lane) for lane in range(lanes)])
+        builder.store(best, pointer(2, start), align=width)
+        return context.get_dummy_value()
+
+    return types.void(top, bottom, values, column, allowed), generate
+
+
+def _products(allowed: int) -> list[tuple[list[int], list[int]]]:
+    """Write the up-sets as products: every one of these subsets of the upper pair with every one of the lower."""
+    partners = [tuple(lower for lower in range(4) if allowed >> (upper + 4 * lower) & 1) for upper in range(4)]
+    return [
+        ([upper for upper in range(4) if partners[upper] == lowers], list(lowers))
+        for lowers in sorted(set(partners) - {()})
+    ]
+
+
+class _Forward(NamedTuple):
+    """The kernels of one poset."""
+
+    sums: Callable[..., None]
+    """NCHW, rows at least one vector wide, without masks."""
+    columns: Callable[..., None]
+    """NCHW."""
+    channels: Callable[..., None]
+    """Channels-last."""
+
+
 @cache
-def _forward_kernels(allowed: int) -> tuple[Callable[..., None], Callable[..., None]]:
-    """Compile the kernels of one poset, for NCHW and for channels-last."""
+def _forward_kernels(allowed: int) -> _Forward:
+    @njit(nogil=True, cache=True)
+    def sums(x: Any, out: Any, lanes: int, start: int, stop: int) -> None:
+        for row in range(start, stop):
+            top, bottom, values = x[2 * row], x[2 * row + 1], out[row]
+            last = values.shape[0] - lanes
+            for column in range(0, last, lanes):
+                _pool_lanes(top, bottom, values, column, allowed)  # type: ignore[call-arg]
+            _pool_lanes(top, bottom, values, last, allowed)  # type: ignore[call-arg]  # overlaps the one before
 
     @njit(nogil=True, cache=True)
     def columns(x: Any, out: Any, masks: Any, start: int, stop: int) -> None:
@@ -265,7 +325,7 @@ def _forward_kernels(allowed: int) -> tuple[Callable[..., None], Callable[..., N
                     if chosen is not None:
                         chosen[index] = types.uint8(mask)
 
-    return columns, channels
+    return _Forward(sums, columns, channels)
 
 
 # --- backward -----------------------------------------------------------------------------------------------------

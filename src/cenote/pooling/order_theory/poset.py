@@ -1,22 +1,40 @@
-"""Finite partially ordered sets, as far as pooling needs them."""
+"""Finite partially ordered sets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, cached_property, lru_cache
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Protocol
 
 from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.pooling.order_theory import bitmasks
+from cenote.pooling.order_theory.bitmasks import points
 
-MAX_UP_SETS = 4096
-"""Posets with more up-sets than this are counted, not listed."""
+
+class DirectedGraph(Protocol):
+    """What ``Poset.from_graph`` reads of a ``networkx.DiGraph``."""
+
+    @property
+    def nodes(self) -> Iterable[Hashable]:
+        """The points."""
+
+    @property
+    def edges(self) -> Iterable[tuple[Hashable, Hashable]]:
+        """Pairs a < b."""
+
+    def is_directed(self) -> bool:
+        """Whether edges have a direction."""
 
 
 class Poset:
     """A finite poset on the points 0, 1, …, n-1.
 
-    Relations may be given by any pairs whose transitive closure is the order; pairs that follow from others are
-    allowed and make no difference. In Hasse strings and in print the points are numbered from 1, as in the paper.
+    Relations may be given by any pairs whose transitive closure is the order, such as the edges of a directed acyclic
+    graph; pairs that follow from others are allowed and make no difference. In Hasse strings and in print the points
+    are numbered from 1, as in the paper. Posets are equal if they are the same order on the same points;
+    ``is_isomorphic`` forgets the points' names.
 
     Args:
         n: Number of points, at least 0.
@@ -44,7 +62,7 @@ class Poset:
             if not (0 <= a < n and 0 <= b < n):
                 raise ArgumentError(f"relations name the pair ({a}, {b}), but the points are 0 to {n - 1}")
         self.n = n
-        self._above = _closure(n, pairs)
+        self._above = bitmasks.closure(n, pairs)
 
     @classmethod
     def from_hasse(cls, text: str, n: int | None = None) -> Poset:
@@ -78,6 +96,21 @@ class Poset:
         return cls(largest if n is None else n, pairs)
 
     @classmethod
+    def from_graph(cls, graph: DirectedGraph) -> Poset:
+        """Read a directed acyclic graph, whose edges a → b mean a < b, such as a ``networkx.DiGraph``.
+
+        Point i is the graph's i-th node, whatever the nodes are.
+
+        Raises:
+            ArgumentError: If the graph contains a cycle.
+            ArgumentTypeError: If the graph is not directed.
+        """
+        if not graph.is_directed():
+            raise ArgumentTypeError(f"graph must be directed, got {type(graph).__name__}")
+        numbers = {node: number for number, node in enumerate(graph.nodes)}
+        return cls(len(numbers), [(numbers[a], numbers[b]) for a, b in graph.edges])
+
+    @classmethod
     def antichain(cls, n: int) -> Poset:
         """Return the poset of n points without relations."""
         return cls(n)
@@ -93,33 +126,145 @@ class Poset:
         return tuple(
             (a, b)
             for a in range(self.n)
-            for b in _points(self._above[a])
-            if not any(self._above[c] >> b & 1 for c in _points(self._above[a]))
+            for b in points(self._above[a])
+            if not any(self._above[c] >> b & 1 for c in points(self._above[a]))
         )
 
     def less(self, a: int, b: int) -> bool:
         """Whether a < b."""
         return bool(self._above[a] >> b & 1)
 
+    @property
+    def minimal(self) -> tuple[int, ...]:
+        """The points with nothing below them."""
+        return tuple(point for point, under in enumerate(bitmasks.below(self._above)) if not under)
+
+    @property
+    def maximal(self) -> tuple[int, ...]:
+        """The points with nothing above them."""
+        return tuple(point for point, over in enumerate(self._above) if not over)
+
+    # --- up-sets, antichains, linear extensions -------------------------------------------------------------------
+
     def count_up_sets(self) -> int:
         """Return the exact number of up-sets (which is the number of antichains) without listing them."""
-        return _count_up_sets(self._above)
+        return bitmasks.count_up_sets(self._above)
 
     def up_set_masks(self) -> tuple[int, ...]:
         """Return the up-sets as bit masks (bit i is point i), by size, then lexicographically.
 
         Raises:
-            ArgumentError: If there are more than ``MAX_UP_SETS``; the error says how many.
+            ArgumentError: If there are more than ``bitmasks.MAX_UP_SETS``; the error says how many.
         """
-        return _up_set_masks(self._above)
+        return bitmasks.up_set_masks(self._above)
 
     def up_sets(self) -> tuple[tuple[int, ...], ...]:
         """Return the up-sets as sorted tuples of points, by size, then lexicographically.
 
         Raises:
-            ArgumentError: If there are more than ``MAX_UP_SETS``; the error says how many.
+            ArgumentError: If there are more than ``bitmasks.MAX_UP_SETS``; the error says how many.
         """
-        return tuple(tuple(_points(mask)) for mask in self.up_set_masks())
+        return tuple(tuple(points(mask)) for mask in self.up_set_masks())
+
+    def minimal_of(self, up_set: int) -> int:
+        """Return the minimal points of a set, both as bit masks: of an up-set, the antichain that generates it."""
+        return up_set & ~bitmasks.union(self._above[point] for point in points(up_set))
+
+    def antichains(self) -> tuple[tuple[int, ...], ...]:
+        """Return the antichains as sorted tuples, each the minimal points of the up-set with the same index.
+
+        Raises:
+            ArgumentError: If there are more than ``bitmasks.MAX_UP_SETS``; the error says how many.
+        """
+        return tuple(tuple(points(self.minimal_of(mask))) for mask in self.up_set_masks())
+
+    def count_linear_extensions(self) -> int:
+        """Return the exact number of linear extensions: orders of all points in one line that contain this one.
+
+        Raises:
+            ArgumentError: If the poset has a part of more than ``bitmasks.MAX_PRIME`` points that is neither a
+                disjoint union nor an ordinal sum.
+        """
+        return bitmasks.count_linear_extensions(self._above)
+
+    def linear_extensions(self) -> Iterator[tuple[int, ...]]:
+        """Yield the linear extensions, lexicographically, each from its bottom to its top."""
+        below = bitmasks.below(self._above)
+
+        def extend(line: tuple[int, ...], used: int) -> Iterator[tuple[int, ...]]:
+            if len(line) == self.n:
+                yield line
+            for point in range(self.n):
+                if not used >> point & 1 and below[point] & ~used == 0:
+                    yield from extend((*line, point), used | 1 << point)
+
+        return extend((), 0)
+
+    # --- other posets ---------------------------------------------------------------------------------------------
+
+    def dual(self) -> Poset:
+        """Return the order turned upside down."""
+        return Poset(self.n, [(b, a) for a, b in self.covers])
+
+    def restrict(self, members: Iterable[int]) -> Poset:
+        """Return the order among some points, renumbered from 0 in ascending order.
+
+        Raises:
+            ArgumentError: If a member is not a point.
+        """
+        inside = sorted(set(members))
+        if inside and not 0 <= inside[0] <= inside[-1] < self.n:
+            raise ArgumentError(f"members must be points, 0 to {self.n - 1}, got {tuple(inside)}")
+        pairs = [(i, j) for i, a in enumerate(inside) for j, b in enumerate(inside) if self.less(a, b)]
+        return Poset(len(inside), pairs)
+
+    def disjoint(self, other: Poset) -> Poset:
+        """Return the disjoint union; the points of ``other`` follow those of this poset."""
+        return ANTICHAIN_OF_TWO.lexicographic([self, other])
+
+    def ordinal(self, other: Poset) -> Poset:
+        """Return the ordinal sum: this poset with all of ``other`` above it."""
+        return CHAIN_OF_TWO.lexicographic([self, other])
+
+    def lexicographic(self, parts: Sequence[Poset]) -> Poset:
+        """Return the lexicographic sum: point i replaced by ``parts[i]``, related to the others as i is.
+
+        This is the composition of the operad of posets. The points of the parts follow one another.
+
+        Source: arXiv 2412.06097; arXiv 2406.07370.
+
+        Raises:
+            ArgumentError: If there are not as many parts as points.
+
+        Example:
+            >>> Poset.chain(2).lexicographic([Poset.antichain(2), Poset.antichain(1)]).hasse()
+            '1<3, 2<3'
+        """
+        if len(parts) != self.n:
+            raise ArgumentError(f"parts must be as many as the points, {self.n}, got {len(parts)}")
+        starts = list(accumulate((part.n for part in parts), initial=0))
+        blocks = [range(start, stop) for start, stop in pairwise(starts)]
+        inner = [(start + a, start + b) for start, part in zip(starts, parts, strict=False) for a, b in part.covers]
+        outer = [(x, y) for a in range(self.n) for b in points(self._above[a]) for x in blocks[a] for y in blocks[b]]
+        return Poset(starts[-1], inner + outer)
+
+    def compose(self, point: int, part: Poset) -> Poset:
+        """Return the partial composition: one point replaced by a poset; later points move up by its size less one.
+
+        Raises:
+            ArgumentError: If ``point`` is not a point.
+        """
+        if not 0 <= point < self.n:
+            raise ArgumentError(f"point must be 0 to {self.n - 1}, got {point}")
+        return self.lexicographic([part if other == point else Poset(1) for other in range(self.n)])
+
+    def isomorphism(self, other: Poset) -> tuple[int, ...] | None:
+        """Return ``names`` with ``self.relabel(names) == other``, or None if the two are not isomorphic."""
+        return bitmasks.isomorphism(self._above, other._above)
+
+    def is_isomorphic(self, other: Poset) -> bool:
+        """Whether the two are the same order up to the names of the points."""
+        return self.isomorphism(other) is not None
 
     def relabel(self, names: Sequence[int]) -> Poset:
         """Return the same order with point i renamed to ``names[i]``.
@@ -151,80 +296,5 @@ def _alternates(tokens: Sequence[str]) -> bool:
     return all(token.isdigit() for token in tokens[::2]) and all(token in "<>" for token in tokens[1::2])
 
 
-def _points(mask: int) -> Iterator[int]:
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
-
-
-def _closure(n: int, pairs: Iterable[tuple[int, int]]) -> tuple[int, ...]:
-    """For each point the bit mask of the points above it."""
-    above = [0] * n
-    for a, b in pairs:
-        above[a] |= 1 << b
-    direct = tuple(above)
-    for middle in range(n):
-        for point in range(n):
-            if above[point] >> middle & 1:
-                above[point] |= above[middle]
-    for point in range(n):
-        if above[point] >> point & 1:
-            cycle = " < ".join(str(step + 1) for step in _cycle(direct, point))
-            raise ArgumentError(f"relations contain the cycle {cycle}; an order has none")
-    return tuple(above)
-
-
-def _cycle(direct: Sequence[int], start: int) -> list[int]:
-    """A shortest path from a point back to itself, by breadth-first search."""
-    paths = [[start]]
-    for path in paths:
-        for step in _points(direct[path[-1]]):
-            if step == start:
-                return [*path, start]
-            if not any(step in seen for seen in paths):
-                paths.append([*path, step])
-    raise AssertionError("called for a point that lies on no cycle")
-
-
-@lru_cache(maxsize=1024)
-def _up_set_masks(above: tuple[int, ...]) -> tuple[int, ...]:
-    count = _count_up_sets(above)
-    if count > MAX_UP_SETS:
-        raise ArgumentError(
-            f"poset on {len(above)} points has {count:,} up-sets; at most {MAX_UP_SETS:,} can be listed"
-        )
-    masks = [0]
-    for point in sorted(range(len(above)), key=lambda point: above[point].bit_count()):  # the points above come first
-        masks += [mask | 1 << point for mask in masks if above[point] & ~mask == 0]
-    return tuple(sorted(masks, key=lambda mask: (mask.bit_count(), tuple(_points(mask)))))
-
-
-@lru_cache(maxsize=1024)
-def _count_up_sets(above: tuple[int, ...]) -> int:
-    below = tuple(sum(1 << a for a in range(len(above)) if above[a] >> b & 1) for b in range(len(above)))
-    related = [above[point] | below[point] for point in range(len(above))]
-
-    @cache
-    def count(points: int) -> int:
-        if not points:
-            return 1
-        part = _component(points, related)
-        if part != points:
-            return count(part) * count(points & ~part)
-        pivot = max(_points(points), key=lambda point: (related[point] & points).bit_count())
-        with_pivot = points & ~(above[pivot] | 1 << pivot)
-        without_pivot = points & ~(below[pivot] | 1 << pivot)
-        return count(with_pivot) + count(without_pivot)
-
-    return count((1 << len(above)) - 1)
-
-
-def _component(points: int, related: Sequence[int]) -> int:
-    """The connected component of the lowest point."""
-    found, waiting = 0, points & -points
-    while waiting:
-        found |= waiting
-        waiting = sum(1 << p for p in range(len(related)) if any(related[p] >> q & 1 for q in _points(waiting)))
-        waiting &= points & ~found
-    return found
+ANTICHAIN_OF_TWO = Poset.antichain(2)
+CHAIN_OF_TWO = Poset.chain(2)
