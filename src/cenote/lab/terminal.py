@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import tomllib
@@ -180,7 +181,17 @@ def _check_table(checks: Sequence[Check]) -> Table:
     for column in ("claim", "data", "published", "fresh", "outcome", "published figure", "fresh figure", "predicted"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        predicted = f"{check.low:.4g} to {check.high:.4g}: {'inside' if check.as_predicted else 'outside'}"
-        figures = (f"{check.figure:.4g}", f"{check.fresh_figure:.4g}", predicted)
+        figures = (_or_dash(check.figure), _or_dash(check.fresh_figure), _prediction(check))
         table.add_row(check.claim, check.data, check.published, check.fresh, check.outcome, *figures)
     return table
+
+
+def _prediction(check: Check) -> str:
+    """The interval in which the fresh figure was to be expected; a dash where the published run has none to give."""
+    if math.isnan(check.low) or math.isnan(check.high):
+        return "–"
+    return f"{check.low:.4g} to {check.high:.4g}: {'inside' if check.as_predicted else 'outside'}"
+
+
+def _or_dash(figure: float) -> str:
+    return "–" if math.isnan(figure) else f"{figure:.4g}"
