@@ -75,7 +75,7 @@ def test_version() -> None:
         (("run", "order-theory", "--set", "epoch=3"), "setting 'epoch' is unknown; the settings are data, seeds"),
         (("run", "order-theory", "--set", "epochs"), "--set needs KEY=VALUE, got 'epochs'"),
         (("run", "order-theory", "--set", "epochs=0"), "setting 'epochs': Input should be greater than"),
-        (("run", "order-theory", "--set", "poset=M"), "setting 'poset': unknown poset 'M'; The names are dual claw"),
+        (("run", "order-theory", "--set", "poset=M"), "setting 'poset': unknown poset 'M'; the names are dual claw"),
         (("run", "order-theory", "--data", "mnist-5"), "mnist-5k"),
         (("run", "order-theory", "--config", "settings.yaml"), "--config must be a .toml or .json file"),
         (("run", "order-theory", "--config", "nowhere.toml"), "--config nowhere.toml cannot be read: No such file"),

@@ -26,8 +26,10 @@ def _embedded_data_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_experiment_has_its_presets_and_says_what_differs(running_card: Card) -> None:
     experiment = load_experiment(running_card)
     assert experiment.preset_names == PRESETS
-    assert experiment.differs
-    assert all(sentence.endswith(".") and len(sentence.split()) >= 5 for sentence in experiment.differs)
+    for preset, settings in experiment.presets.items():
+        differs = experiment.differs(settings)
+        assert differs, preset
+        assert all(sentence.endswith(".") and len(sentence.split()) >= 5 for sentence in differs), preset
     undescribed = [name for name, field in experiment.settings.model_fields.items() if not field.description]
     assert not undescribed, f"{running_card.slug}: settings without a description: {', '.join(undescribed)}"
 

@@ -331,7 +331,7 @@ def test_figures_that_cannot_be_drawn_cost_no_trial(
         (
             {"overrides": {"data": ["letters", "letters"]}},
             ArgumentError,
-            r"setting 'data': each data set may be named once, got \['letters', 'letters'\]",
+            r"setting 'data': each data set may be named once",
         ),
     ],
 )

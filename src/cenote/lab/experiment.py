@@ -123,8 +123,8 @@ class Experiment(Generic[S]):
     """Describes the data the run reads."""
     figures: Callable[[S, Sequence[Record], Context, Path], Iterable[Figure]]
     """Draws the run's pictures into a folder."""
-    differs: tuple[str, ...]
-    """What differs from the paper, a sentence each."""
+    differs: Callable[[S], Sequence[str]]
+    """Says what differs from the paper at these settings, a sentence each."""
     designed: frozenset[str] = frozenset()
     """Data sets generated so that a claim must hold; they get no verdict."""
 
@@ -151,7 +151,8 @@ class Experiment(Generic[S]):
                 known = ", ".join(self.settings.model_fields)
                 raise ArgumentError(f"setting {key!r} is unknown; the settings are {known}") from None
             problem = first["msg"].removeprefix("Value error, ")
-            raise ArgumentError(f"setting {key!r}: {problem}, got {first['input']!r}") from None
+            came = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+            raise ArgumentError(f"setting {key!r}: {problem}{came}") from None
 
 
 def load_experiment(card: Card) -> Experiment[Any]:

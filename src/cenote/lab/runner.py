@@ -105,7 +105,7 @@ def run(
             finished=_now(),
             seconds=round(folder.seconds(), 1),
             data=sources,
-            differs=experiment.differs,
+            differs=tuple(experiment.differs(settings)),
             records=records,
             verdicts=judge(card, records, preset=preset, designed=experiment.designed),
             figures=figures,

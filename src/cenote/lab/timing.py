@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -88,8 +89,8 @@ def time_interleaved(
     """Time functions side by side in one process.
 
     Each function is called ``warmup`` times, then gets the number of calls that last at least ``min_seconds``. A
-    repeat times that many calls of every function. The order turns from repeat to repeat (ABC, CBA, BCA, ACB, …): over
-    ``2 * len(functions)`` repeats every function stands equally often in each place.
+    repeat times that many calls of every function. Repeats come in pairs, an order drawn at random and the same
+    backwards, so that a function's place favours none and a steady drift cancels.
 
     Args:
         functions: What to time, by name. On a device that works asynchronously each must end synchronised.
@@ -171,10 +172,9 @@ def _interval_rank(count: int, confidence: float) -> int | None:
 
 
 def _order(names: list[str], turn: int) -> list[str]:
-    """Rotate by one every second repeat, and read every other repeat backwards: for two names AB, BA, BA, AB."""
-    start = (turn // 2) % len(names)
-    rotated = names[start:] + names[:start]
-    return rotated[::-1] if turn % 2 else rotated
+    """An order drawn for each pair of repeats, backwards in the second; the same in every run."""
+    drawn = random.Random(turn // 2).sample(names, len(names))
+    return drawn[::-1] if turn % 2 else drawn
 
 
 def _calibrate(function: Callable[[], object], min_seconds: float, timer: Callable[[], float]) -> int:

@@ -139,7 +139,7 @@ def test_the_tiny_run_has_every_record(tiny: tuple[Result, Path]) -> None:
     per_arm = ("accuracy", "entries_with_gradient", "windows_without_gradient")
     expected = [(arm, metric, 0, None) for arm in ARMS for metric in per_arm]
     expected += [("poset", "extra_parameters", 0, None)]
-    expected += [(arm, "step_ms", None, f"repeat-{repeat}") for arm in ARMS for repeat in (0, 1)]
+    expected += [(arm, "forward_backward_ms", None, f"repeat-{repeat}") for arm in ARMS for repeat in (0, 1)]
     assert sorted(measured, key=str) == sorted(expected, key=str)
     assert {record.data for record in result.records} == {"mnist-5k"}
     assert result.verdicts == ()
@@ -151,7 +151,7 @@ def test_the_tiny_run_measures_what_can_be(tiny: tuple[Result, Path]) -> None:
     values = {(record.arm, record.metric): record.value for record in tiny[0].records}
     for arm in ARMS:
         assert (values[arm, "accuracy"] * TINY.test_images) % 1 == 0
-        assert values[arm, "step_ms"] > 0
+        assert values[arm, "forward_backward_ms"] > 0
         most = {"max": 1, "strided convolution": 1}.get(arm, 4)
         none = values[arm, "windows_without_gradient"]
         assert 1 - none - 1e-9 <= values[arm, "entries_with_gradient"] <= most * (1 - none) + 1e-9
@@ -176,7 +176,7 @@ def test_arms_start_from_the_same_weights_and_a_second_run_gives_the_same_figure
     assert len(starts) == len(ARMS)
     assert all(start.keys() == starts[0].keys() for start in starts)
     assert all(torch.equal(start[name], starts[0][name]) for start in starts for name in start)
-    assert again == [record for record in tiny[0].records if record.metric != "step_ms"]
+    assert again == [record for record in tiny[0].records if record.metric != "forward_backward_ms"]
 
 
 def test_other_seeds_start_from_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor
 
 from cenote.pooling.order_theory import NonNegativeInputWarning, Poset, PosetPool2d, operators, poset_pool2d
 
@@ -157,3 +158,24 @@ def test_onnx_runtime_gives_what_eager_mode_gives(tmp_path: Path) -> None:
         (out,) = session.run(None, {name: x.numpy()})
         with torch.no_grad():
             np.testing.assert_allclose(out, model(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+# --- torch.fx -----------------------------------------------------------------------------------------------------
+
+
+def test_a_model_can_be_traced_and_its_features_taken_out() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), PosetPool2d("N", padding=1), nn.ReLU())
+    x = signed(2, 3, 7, 8)
+    expected = model(x)
+    assert torch.equal(torch.fx.symbolic_trace(model)(x), expected)
+    features = create_feature_extractor(model, {"1": "pooled"})(x)["pooled"]
+    assert torch.equal(torch.relu(features), expected)
+
+
+def test_the_function_can_be_traced() -> None:
+    class Pooling(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return poset_pool2d(x, "diamond", scale=0.25)
+
+    x = signed(1, 2, 6, 6)
+    assert torch.equal(torch.fx.symbolic_trace(Pooling())(x), Pooling()(x))

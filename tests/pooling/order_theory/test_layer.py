@@ -53,13 +53,17 @@ def test_the_layer_is_the_function() -> None:
     expected = poset_pool2d(x, "diamond", 2, 1, (1, 0), ceil_mode=False, placement=(3, 1, 2, 0), scale=0.25)
     assert torch.equal(layer(x), expected)
     assert (layer.kernel_size, layer.stride) == ((2, 2), (1, 1))
+    assert (layer.padding, layer.ceil_mode, layer.scale) == ((1, 0), False, 0.25)
 
 
-def test_another_ceil_mode_leaves_the_rest_as_it_is() -> None:
+def test_a_layer_can_be_made_again_of_its_attributes() -> None:
     x = signed(1, 2, 6, 6)
-    layer = PosetPool2d("N", 3 - 1, 3, 1, placement=(1, 0, 2, 3), scale=0.5).with_ceil_mode(False)
-    expected = poset_pool2d(x, "N", 2, 3, 1, ceil_mode=False, placement=(1, 0, 2, 3), scale=0.5)
-    assert torch.equal(layer(x), expected)
+    layer = PosetPool2d("N", 2, 3, 1, placement=(1, 0, 2, 3), scale=0.5)
+    again = PosetPool2d(
+        layer.poset, layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode, scale=layer.scale
+    )
+    assert torch.equal(again(x), layer(x))
+    assert repr(again) == repr(layer)
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda layer: pickle.loads(pickle.dumps(layer))])
@@ -87,7 +91,7 @@ def test_it_has_no_parameters_and_no_state() -> None:
 
 def test_repr_says_what_it_does() -> None:
     assert repr(PosetPool2d()) == (
-        "PosetPool2d('1<2, 3<2, 3<4', kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), ceil_mode=True, scale=1)"
+        "PosetPool2d('N', kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), ceil_mode=True, scale=1)"
     )
     assert repr(PosetPool2d(Poset.chain(6), (2, 3), 1, (1, 0), ceil_mode=False, scale=0.25)) == (
         "PosetPool2d('1<2, 2<3, 3<4, 4<5, 5<6', kernel_size=(2, 3), stride=(1, 1), padding=(1, 0), ceil_mode=False, "
@@ -111,6 +115,7 @@ def test_non_negative_input_is_warned_of_once_a_layer() -> None:
         with pytest.warns(NonNegativeInputWarning) as caught:
             layer(x)
         assert len(caught) == 1
+        assert caught[0].filename == __file__, "the caller's line, not torch's"
         assert str(caught[0].message) == (
             "the input of PosetPool2d is non-negative: every poset filter equals sum pooling there, because the full "
             "window is then the largest up-set; put the layer before the activation"
@@ -181,6 +186,9 @@ def message_of(error: type[CenoteError], *args: object, **kwargs: object) -> str
         ({"kernel_size": (2, 2.0)}, "kernel_size must be one or two integers of at least 1, got (2, 2.0)"),
         ({"kernel_size": "22"}, "kernel_size must be one or two integers of at least 1, got '22'"),
         ({"stride": 0}, "stride must be one or two integers of at least 1, got 0"),
+        ({"scale": float("nan")}, "scale must be a finite number, got nan"),
+        ({"scale": "a"}, "scale must be a finite number, got 'a'"),
+        ({"poset": "1<2<4"}, "poset '1<2<4' leaves out point 3; name points without relations too, as in '1<2, 3, 4'"),
         ({"placement": (0, 1, 2)}, "placement must be a permutation of 0 to 3, got (0, 1, 2)"),
         ({"placement": (1, 2, 3, 4)}, "placement must be a permutation of 0 to 3, got (1, 2, 3, 4)"),
         ({"placement": (0, 0, 1, 2)}, "placement must be a permutation of 0 to 3, got (0, 0, 1, 2)"),
@@ -209,6 +217,7 @@ def test_a_poset_of_another_type(poset: object) -> None:
         (torch.zeros(1, 1, 4, 4, dtype=torch.uint8), "torch.uint8"),
         (torch.zeros(1, 1, 4, 4, dtype=torch.bool), "torch.bool"),
         (torch.zeros(1, 1, 4, 4, dtype=torch.complex64), "torch.complex64"),
+        (torch.zeros(1, 1, 4, 4).to(torch.float8_e4m3fn), "torch.float8_e4m3fn"),
         ([[[[1.0]]]], "list"),
         (None, "NoneType"),
     ],
@@ -217,7 +226,7 @@ def test_input_of_another_type(x: object, kind: str) -> None:
     for pool in (PosetPool2d(), poset_pool2d):
         with pytest.raises(ArgumentTypeError) as caught:
             pool(x)  # type: ignore[arg-type,operator]
-        assert str(caught.value) == f"x must be a floating-point tensor, got {kind}"
+        assert str(caught.value) == f"x must be a tensor of float16, bfloat16, float32 or float64, got {kind}"
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 4), (4, 4), (1, 1, 2, 4, 4), ()])

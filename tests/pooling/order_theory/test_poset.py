@@ -183,10 +183,10 @@ def test_an_unknown_name_lists_the_names_and_suggests_the_nearest() -> None:
     with pytest.raises(ArgumentError) as caught:
         resolve_poset("dimond")
     message = str(caught.value)
-    assert message.startswith("unknown poset 'dimond'; did you mean 'diamond'? The names are dual claw, antichain, ")
+    assert message.startswith("unknown poset 'dimond'; the nearest is 'diamond'; the names are dual claw, antichain, ")
     assert message.endswith("; or give a Hasse string such as '1<2, 3<4'")
     assert all(name in message for name in four_points.NAMES)
-    with pytest.raises(ArgumentError, match=r"^unknown poset 'xyzzy'; The names are dual claw, antichain, "):
+    with pytest.raises(ArgumentError, match=r"^unknown poset 'xyzzy'; the names are dual claw, antichain, "):
         resolve_poset("xyzzy")
 
 
@@ -215,3 +215,15 @@ def test_a_wrong_number_of_points(poset: Poset | str, points: int, message: str)
     with pytest.raises(ArgumentError) as caught:
         resolve_poset(poset, points)
     assert str(caught.value) == message + "in a Hasse string name points without relations too, as in '1<2, 3, 4'"
+
+
+@pytest.mark.parametrize("text", ["²<3", "٣<4", "1<²"])
+def test_digits_are_those_of_ascii(text: str) -> None:
+    with pytest.raises(ArgumentError, match="is not a Hasse string"):
+        Poset.from_hasse(text)
+
+
+def test_points_left_out_are_named_unless_their_number_is_given() -> None:
+    with pytest.raises(ArgumentError, match="poset '2<4' leaves out point 1; name points without relations too"):
+        Poset.from_hasse("2<4")
+    assert Poset.from_hasse("2<4", n=5) == Poset(5, [(1, 3)])

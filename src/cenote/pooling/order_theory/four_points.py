@@ -91,6 +91,14 @@ def resolve_poset(poset: Poset | int | str, points: int = 4) -> Poset:
     return poset
 
 
+def name_of(poset: Poset) -> str:
+    """Return the name of one of the sixteen posets as placed in the paper's code, or a Hasse string."""
+    for index, name in enumerate(NAMES):
+        if poset == _from_index(index):
+            return name
+    return poset.hasse()
+
+
 @cache
 def _from_index(index: int) -> Poset:
     if not 0 <= index < len(HASSE):
@@ -109,7 +117,7 @@ def _from_text(text: str, points: int) -> Poset:
     if any(sign in text for sign in "<>,;") or text.strip().isdigit():
         return Poset.from_hasse(text)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {NAMES[known[near[0]]]!r}? " if near else ""
+    hint = f"the nearest is {NAMES[known[near[0]]]!r}; " if near else ""
     raise ArgumentError(
-        f"unknown poset {text!r}; {hint}The names are {', '.join(NAMES)}; or give a Hasse string such as '1<2, 3<4'"
+        f"unknown poset {text!r}; {hint}the names are {', '.join(NAMES)}; or give a Hasse string such as '1<2, 3<4'"
     )

@@ -8,10 +8,12 @@ the gradient of ``scatter`` is ``gather``: derivatives of every order come from 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from cenote.pooling.order_theory import kernels
 
@@ -33,9 +35,18 @@ def pool(x: Tensor, up_sets: Sequence[int], kernel: Pair, stride: Pair) -> Tenso
     """
     if torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export():
         return _choose(x, up_sets, kernel, stride, with_masks=False)[0]  # exported graphs carry no operators of ours
-    needs_masks = torch.is_grad_enabled() and x.requires_grad
-    out: Tensor = _pool(x, list(up_sets), list(kernel), list(stride), needs_masks)[0]
-    return out
+    if not torch.compiler.is_compiling() and _is_differentiated(x):
+        outputs = _Pool.apply(x, _Windows(list(kernel), list(stride), up_sets=tuple(up_sets)))
+    else:
+        outputs = _pool(x, list(up_sets), list(kernel), list(stride), torch.is_grad_enabled() and x.requires_grad)
+    best: Tensor = outputs[0]
+    return best
+
+
+def _is_differentiated(x: Tensor) -> bool:
+    """Whether a derivative in either direction may be asked for, so that the up-sets must be remembered."""
+    tangent = forward_ad.unpack_dual(x).tangent  # type: ignore[no-untyped-call]
+    return tangent is not None or (torch.is_grad_enabled() and x.requires_grad)
 
 
 @torch.library.custom_op("cenote::poset_pool2d", mutates_args=())
@@ -97,45 +108,171 @@ def _(x: Tensor, masks: Tensor, kernel: Sequence[int], stride: Sequence[int]) ->
 
 
 # --- derivatives --------------------------------------------------------------------------------------------------
+# torch.compile takes the derivatives registered with the operators, and refuses functions with a forward derivative;
+# everywhere else the functions below give derivatives in both directions, under torch.func too.
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """What stays the same while a tensor changes. Not a tuple, which torch.func would take apart."""
+
+    kernel: list[int]
+    stride: list[int]
+    height: int = 0
+    width: int = 0
+    up_sets: tuple[int, ...] = ()
+
+
+def _remember(ctx: Any, masks: Tensor, windows: _Windows) -> None:
+    ctx.save_for_backward(masks)
+    ctx.save_for_forward(masks)
+    ctx.windows = windows
 
 
 def _remember_pool(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, _, ctx.kernel, ctx.stride, _ = inputs
-    ctx.size = x.shape[2:]
-    ctx.save_for_backward(output[1])
+    x, _, kernel, stride, _ = inputs
+    _remember(ctx, output[1], _Windows(kernel, stride, *x.shape[2:]))
     ctx.set_materialize_grads(False)
 
 
-def _pool_backward(ctx: Any, grad: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, None, None, None, None]:
-    (masks,) = ctx.saved_tensors
-    flow = None if grad is None else _scatter(grad, masks, ctx.kernel, ctx.stride, *ctx.size)
-    return flow, None, None, None, None
-
-
 def _remember_scatter(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _, masks, ctx.kernel, ctx.stride, _, _ = inputs
-    ctx.save_for_backward(masks)
-
-
-def _scatter_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None, None]:
-    (masks,) = ctx.saved_tensors
-    return _gather(grad, masks, ctx.kernel, ctx.stride), None, None, None, None, None
+    _, masks, kernel, stride, height, width = inputs
+    _remember(ctx, masks, _Windows(kernel, stride, height, width))
 
 
 def _remember_gather(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, masks, ctx.kernel, ctx.stride = inputs
-    ctx.size = x.shape[2:]
-    ctx.save_for_backward(masks)
+    x, masks, kernel, stride = inputs
+    _remember(ctx, masks, _Windows(kernel, stride, *x.shape[2:]))
 
 
-def _gather_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-    (masks,) = ctx.saved_tensors
-    return _scatter(grad, masks, ctx.kernel, ctx.stride, *ctx.size), None, None, None
+def _spread(ctx: Any, grad: Tensor | None) -> Tensor | None:
+    """Send the gradient of each window to the members of its up-set."""
+    if grad is None:
+        return None
+    (masks,), windows = ctx.saved_tensors, ctx.windows
+    scatter = _scatter_as_registered if torch.compiler.is_compiling() else _Scatter.apply
+    flow: Tensor = scatter(grad, masks, windows)
+    return flow
 
 
-_pool.register_autograd(_pool_backward, setup_context=_remember_pool)
-_scatter.register_autograd(_scatter_backward, setup_context=_remember_scatter)
-_gather.register_autograd(_gather_backward, setup_context=_remember_gather)
+def _collect(ctx: Any, x: Tensor) -> Tensor:
+    """Sum each window over its up-set."""
+    (masks,), windows = ctx.saved_tensors, ctx.windows
+    gather = _gather_as_registered if torch.compiler.is_compiling() else _Gather.apply
+    sums: Tensor = gather(x, masks, windows)
+    return sums
+
+
+def _scatter_as_registered(grad: Tensor, masks: Tensor, windows: _Windows) -> Tensor:
+    flow: Tensor = _scatter(grad, masks, windows.kernel, windows.stride, windows.height, windows.width)
+    return flow
+
+
+def _gather_as_registered(x: Tensor, masks: Tensor, windows: _Windows) -> Tensor:
+    sums: Tensor = _gather(x, masks, windows.kernel, windows.stride)
+    return sums
+
+
+_pool.register_autograd(lambda ctx, grad, _: (_spread(ctx, grad), None, None, None, None), setup_context=_remember_pool)
+_scatter.register_autograd(
+    lambda ctx, grad: (_collect(ctx, grad), None, None, None, None, None), setup_context=_remember_scatter
+)
+_gather.register_autograd(lambda ctx, grad: (_spread(ctx, grad), None, None, None), setup_context=_remember_gather)
+
+
+class _Pool(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, windows: _Windows) -> tuple[Tensor, Tensor]:
+        outputs: tuple[Tensor, Tensor] = _pool(x, windows.up_sets, windows.kernel, windows.stride, True)
+        return outputs
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, _Windows], output: tuple[Tensor, Tensor]) -> None:
+        x, windows = inputs
+        _remember(ctx, output[1], replace(windows, height=x.shape[2], width=x.shape[3]))
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, None]:
+        return _spread(ctx, grad), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> tuple[Tensor, None]:
+        return _collect(ctx, tangent), None
+
+
+class _Scatter(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(grad: Tensor, masks: Tensor, windows: _Windows) -> Tensor:
+        return _scatter_as_registered(grad, masks, windows)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, _Windows], output: Tensor) -> None:
+        _remember(ctx, *inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _collect(ctx, grad), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor | None:
+        return _spread(ctx, tangent)
+
+
+class _Gather(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, masks: Tensor, windows: _Windows) -> Tensor:
+        return _gather_as_registered(x, masks, windows)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, _Windows], output: Tensor) -> None:
+        x, masks, windows = inputs
+        _remember(ctx, masks, replace(windows, height=x.shape[2], width=x.shape[3]))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
+        return _spread(ctx, grad), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        return _collect(ctx, tangent)
+
+
+# --- torch.func.vmap: one more dimension of the batch -------------------------------------------------------------
+
+
+@_pool.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, *arguments: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+    outputs = _pool(_fold(x, in_dims[0], info.batch_size), *arguments)
+    return (_unfold(outputs[0], info.batch_size), _unfold(outputs[1], info.batch_size)), (0, 0)
+
+
+@_scatter.register_vmap
+def _(info: Any, in_dims: Any, grad: Tensor, masks: Tensor, *arguments: Any) -> tuple[Tensor, int]:
+    folded = (_fold(each, dim, info.batch_size) for each, dim in zip((grad, masks), in_dims, strict=False))
+    return _unfold(_scatter(*folded, *arguments), info.batch_size), 0
+
+
+@_gather.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, masks: Tensor, *arguments: Any) -> tuple[Tensor, int]:
+    folded = (_fold(each, dim, info.batch_size) for each, dim in zip((x, masks), in_dims, strict=False))
+    return _unfold(_gather(*folded, *arguments), info.batch_size), 0
+
+
+def _fold(x: Tensor, dim: int | None, size: int) -> Tensor:
+    x = x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+    return x.flatten(0, 1)
+
+
+def _unfold(x: Tensor, size: int) -> Tensor:
+    return x.reshape(size, x.shape[0] // size, *x.shape[1:])
 
 
 # --- any window, any device ---------------------------------------------------------------------------------------

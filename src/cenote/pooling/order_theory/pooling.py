@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import warnings
 from collections.abc import Sequence
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cenote.errors import ArgumentError, ArgumentTypeError
-from cenote.pooling.order_theory.four_points import resolve_poset
+from cenote.pooling.order_theory.four_points import name_of, resolve_poset
 from cenote.pooling.order_theory.operators import Pair, pool
 from cenote.pooling.order_theory.poset import Poset
+
+_DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 
 MAX_POINTS = 63
 """Largest window, in points: a chosen up-set is remembered as the bits of one integer."""
@@ -38,7 +43,11 @@ def poset_pool2d(
     The empty up-set counts, with sum 0. The points of the poset are the positions of the window in row-major order.
     The gradient goes, whole, to every member of the maximising up-set; on ties the up-set with the fewest points
     wins, then the lexicographically first. Zeros of the padding add nothing to any sum. A window that contains NaN
-    (or infinities of both signs) gives NaN. float16 and bfloat16 are summed in float32.
+    (or infinities of both signs) gives NaN. float16 and bfloat16 are summed in float32. Derivatives of every order, in
+    both directions, and ``torch.func`` are supported; for the backward pass an output keeps one byte in windows of up
+    to eight points, two up to fifteen, else eight.
+
+    Give it signed input: on non-negative input every poset gives the sum of the window (``PosetPool2d`` warns of it).
 
     Source: arXiv 2412.06097, the order polytope's tropical polynomial; the sixteen filters of Table 9 by index.
 
@@ -67,8 +76,9 @@ def poset_pool2d(
 
     Raises:
         ArgumentError: If the poset does not have as many points as the window, has too many up-sets, or is unknown;
-            if sizes are not positive, the padding exceeds half of the window, or a map is smaller than the window.
-        ArgumentTypeError: If ``x`` is not a floating-point tensor.
+            if sizes are not positive, the padding exceeds half of the window, ``scale`` is not finite, or a map has no
+            place for a window.
+        ArgumentTypeError: If ``x`` is not a tensor of float16, bfloat16, float32 or float64.
 
     Example:
         >>> x = torch.tensor([[[[1.0, -2.0], [3.0, -1.0]]]])
@@ -78,7 +88,8 @@ def poset_pool2d(
         4.0
     """
     geometry = _Geometry(kernel_size, stride, padding, ceil_mode)
-    return _pool_checked(x, _up_sets(poset, geometry.points, placement), geometry, scale)
+    up_sets = _up_sets(poset, geometry.points, placement)
+    return _pool_checked(x, up_sets, geometry.arguments, _checked_scale(scale))
 
 
 class PosetPool2d(nn.Module):
@@ -117,25 +128,18 @@ class PosetPool2d(nn.Module):
         self._geometry = _Geometry(kernel_size, stride, padding, ceil_mode)
         self.poset = _placed(resolve_poset(poset, self._geometry.points), placement)
         self._up_sets = self.poset.up_set_masks()
-        self.scale = scale
+        self.scale = _checked_scale(scale)
         self._input_seen = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool ``x`` (B, C, H, W)."""
         if not self._input_seen and not torch.compiler.is_compiling():
             self._look_at(x)
-        return _pool_checked(x, self._up_sets, self._geometry, self.scale)
+        return _pool_checked(x, self._up_sets, self._geometry.arguments, self.scale)
 
     def extra_repr(self) -> str:
         """Describe the layer in ``repr(model)``."""
-        return f"{self.poset.hasse()!r}, {self._geometry}, scale={self.scale:g}"
-
-    def with_ceil_mode(self, ceil_mode: bool) -> PosetPool2d:
-        """Return a new layer like this one with another ``ceil_mode``."""
-        geometry = self._geometry
-        return PosetPool2d(
-            self.poset, geometry.kernel, geometry.stride, geometry.padding, ceil_mode=ceil_mode, scale=self.scale
-        )
+        return f"{name_of(self.poset)!r}, {self._geometry}, scale={self.scale:g}"
 
     @property
     def kernel_size(self) -> Pair:
@@ -147,8 +151,18 @@ class PosetPool2d(nn.Module):
         """Step of the window."""
         return self._geometry.stride
 
+    @property
+    def padding(self) -> Pair:
+        """Rows and columns of zeros on each side."""
+        return self._geometry.padding
+
+    @property
+    def ceil_mode(self) -> bool:
+        """Whether a window may stick out at the bottom and the right."""
+        return self._geometry.ceil_mode
+
     def _look_at(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor) or not x.is_floating_point() or x.numel() == 0:
+        if not isinstance(x, Tensor) or x.dtype not in _DTYPES or x.numel() == 0:
             return
         self._input_seen = True
         low, high = torch.aminmax(x.detach())
@@ -157,7 +171,7 @@ class PosetPool2d(nn.Module):
                 "the input of PosetPool2d is non-negative: every poset filter equals sum pooling there, because the "
                 "full window is then the largest up-set; put the layer before the activation",
                 NonNegativeInputWarning,
-                stacklevel=3,
+                stacklevel=_callers_level(),
             )
 
 
@@ -183,6 +197,11 @@ class _Geometry:
                 f"kernel_size {self.kernel} has {self.points} points; at most {MAX_POINTS} are possible"
             )
 
+    @property
+    def arguments(self) -> tuple[Pair, Pair, Pair, bool]:
+        """The arguments as plain values, which torch.fx can write into a graph."""
+        return self.kernel, self.stride, self.padding, self.ceil_mode
+
     def __str__(self) -> str:
         return f"kernel_size={self.kernel}, stride={self.stride}, padding={self.padding}, ceil_mode={self.ceil_mode}"
 
@@ -201,12 +220,14 @@ class _Geometry:
         return padding, max(0, (count - 1) * stride + kernel - size - padding)
 
 
-def _pool_checked(x: Tensor, up_sets: Sequence[int], geometry: _Geometry, scale: float) -> Tensor:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
+@torch.fx.wrap  # a traced model calls it as it is, since it looks at shapes
+def _pool_checked(x: Tensor, up_sets: Sequence[int], arguments: tuple[Pair, Pair, Pair, bool], scale: float) -> Tensor:
+    if not isinstance(x, Tensor) or x.dtype not in _DTYPES:
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise ArgumentTypeError(f"x must be a floating-point tensor, got {kind}")
+        raise ArgumentTypeError(f"x must be a tensor of float16, bfloat16, float32 or float64, got {kind}")
     if x.dim() != 4:
         raise ArgumentError(f"x must have four dimensions (B, C, H, W), got shape {tuple(x.shape)}")
+    geometry = _Geometry(*arguments)
     top, bottom = geometry.margins(0, x.shape[2])
     left, right = geometry.margins(1, x.shape[3])
     padded = F.pad(x, (left, right, top, bottom)) if top or bottom or left or right else x
@@ -217,6 +238,21 @@ def _pool_checked(x: Tensor, up_sets: Sequence[int], geometry: _Geometry, scale:
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _up_sets(poset: Poset | int | str, points: int, placement: Sequence[int] | None) -> tuple[int, ...]:
     return _placed(resolve_poset(poset, points), placement).up_set_masks()
+
+
+def _checked_scale(scale: float) -> float:
+    if not isinstance(scale, int | float) or not math.isfinite(scale):
+        raise ArgumentError(f"scale must be a finite number, got {scale!r}")
+    return scale
+
+
+def _callers_level() -> int:
+    """How far above the call of ``warn`` the first line outside of torch and of this package is."""
+    level, frame = 1, inspect.currentframe()
+    frame = frame.f_back if frame else None
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "cenote"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _placed(poset: Poset, placement: Sequence[int] | None) -> Poset:

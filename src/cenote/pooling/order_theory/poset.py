@@ -71,28 +71,35 @@ class Poset:
         ``"1<2<4, 1<3<4"`` is the diamond, ``"1<2>3<4"`` the N, ``"1<2, 3, 4"`` one relation and two lone points.
 
         Args:
-            text: The chains.
-            n: Number of points; the largest number in the text by default.
+            text: The chains. They name every point.
+            n: Number of points, where the text need not name those without relations.
 
         Raises:
-            ArgumentError: If the text is not of this form, or names more than n points, or contains a cycle.
+            ArgumentError: If the text is not of this form, contains a cycle, names more than n points, or (without n)
+                leaves one out.
         """
         pairs: list[tuple[int, int]] = []
-        largest = 0
+        named: set[int] = set()
         for chain in re.split(r"[,;]", text) if text.strip() else []:
-            tokens = re.findall(r"\d+|[<>]|\S", chain)
+            tokens = re.findall(r"[0-9]+|[<>]|\S", chain)
             if not tokens or len(tokens) % 2 == 0 or not _alternates(tokens):
                 raise ArgumentError(
                     f"poset {text!r} is not a Hasse string such as '1<2<4, 1<3<4'; see {chain.strip()!r}"
                 )
-            points = [int(token) for token in tokens[::2]]
-            if min(points) < 1:
+            numbers = [int(token) for token in tokens[::2]]
+            if min(numbers) < 1:
                 raise ArgumentError(f"poset {text!r}: points are numbered from 1, got 0")
-            largest = max(largest, *points)
-            for left, sign, right in zip(points, tokens[1::2], points[1:], strict=False):
+            named.update(numbers)
+            for left, sign, right in zip(numbers, tokens[1::2], numbers[1:], strict=False):
                 pairs.append((left - 1, right - 1) if sign == "<" else (right - 1, left - 1))
+        largest = max(named, default=0)
         if n is not None and largest > n:
             raise ArgumentError(f"poset {text!r} names point {largest}, but has {n} points")
+        if n is None and len(named) < largest:
+            left_out = min(set(range(1, largest)) - named)
+            raise ArgumentError(
+                f"poset {text!r} leaves out point {left_out}; name points without relations too, as in '1<2, 3, 4'"
+            )
         return cls(largest if n is None else n, pairs)
 
     @classmethod
@@ -293,7 +300,7 @@ class Poset:
 
 
 def _alternates(tokens: Sequence[str]) -> bool:
-    return all(token.isdigit() for token in tokens[::2]) and all(token in "<>" for token in tokens[1::2])
+    return all(token[0] in "0123456789" for token in tokens[::2]) and all(token in "<>" for token in tokens[1::2])
 
 
 ANTICHAIN_OF_TWO = Poset.antichain(2)

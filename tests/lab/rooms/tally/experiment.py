@@ -103,7 +103,7 @@ experiment = Experiment(
     measure=measure,
     sources=sources,
     figures=figures,
-    differs=("It is made up.",),
+    differs=lambda settings: ("It is made up.",),
 )
 
 card = TallyCard.model_validate(
