@@ -228,6 +228,17 @@ def test_a_new_module_of_the_paper_counts_once_the_method_imports_it(package: Pa
     assert changed(lambda: write(package, "pooling/my_paper/more.py", "MORE = 2\n")) == {"method"}
 
 
+def test_what_only_pictures_import_does_not_count(package: Path, changed: Changed) -> None:
+    write(package, "pooling/my_paper/pictures.py", "from cenote.pooling.my_paper.theory import POINTS\n")
+    assert changed(lambda: replace(package, "pooling/my_paper/theory.py", "4", "5")) == set()
+
+
+def test_a_module_imported_from_its_package_leaves_the_packages_names_out(package: Path, changed: Changed) -> None:
+    write(package, "pooling/my_paper/experiment.py", "from cenote.pooling.my_paper import names\n")
+    assert changed(lambda: replace(package, "pooling/my_paper/method.py", "2.0", "3.0")) == set()
+    assert changed(lambda: replace(package, "pooling/my_paper/names.py", '"N"', '"V"')) == {"method"}
+
+
 def test_without_an_experiment_every_module_of_the_paper_counts(package: Path, changed: Changed) -> None:
     (package / "pooling/my_paper/experiment.py").unlink()
     assert changed(lambda: replace(package, "pooling/my_paper/theory.py", "4", "5")) == {"method"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from cenote.catalog.card import Card, Shelf
@@ -33,8 +33,8 @@ def fingerprint(card: Card, package: Path = PACKAGE) -> Hashes:
     aside = {folder / name for name in NOT_THE_METHOD}
     experiment = folder / "experiment.py"
     texts = [_normal_form(experiment)] if experiment.is_file() else []
-    reached = _with_imports({experiment}, package) if texts else set(folder.glob("*.py"))
-    method = _with_imports({path for path in reached if path.parent == folder} - aside, package)
+    reached = _with_imports({experiment}, package, without=aside - {experiment}) if texts else set(folder.glob("*.py"))
+    method = _with_imports({path for path in reached if path.parent == folder} - aside, package, without=aside)
     rivals = reached - method - aside
     return Hashes(
         claims=_digest([json.dumps(claims, sort_keys=True)]),
@@ -64,13 +64,13 @@ def _modules(paths: Iterable[Path], package: Path) -> Iterator[str]:
 # --- which modules ------------------------------------------------------------------------------------------------
 
 
-def _with_imports(modules: Iterable[Path], package: Path) -> set[Path]:
-    """Modules, and what they import of the shelves, followed to the end."""
+def _with_imports(modules: Iterable[Path], package: Path, *, without: Set[Path]) -> set[Path]:
+    """Modules, and what they import of the shelves, followed to the end but not into ``without``."""
     found: set[Path] = set()
     waiting = list(modules)
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in found or path in without:
             continue
         found.add(path)
         for name in _imported(path, package):
@@ -88,10 +88,17 @@ def _imported(path: Path, package: Path) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom):
             start = above[: len(above) - node.level] if node.level else ()
             module = ".".join([*start, *([node.module] if node.module else [])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                yield f"{module}.{alias.name}"
+                if not _is_module(f"{module}.{alias.name}", package):
+                    yield module  # whose __init__ it may come from
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def _is_module(name: str, package: Path) -> bool:
+    path = package.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def _files_of(shelf: Path, parts: list[str], package: Path) -> list[Path]:
