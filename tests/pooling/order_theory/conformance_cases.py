@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cenote.pooling import Poset, PosetPool2d, poset_pool2d
+from cenote.pooling import IntegerLayer, Poset, PosetPool2d, poset_pool2d
 from tests.conformance.case import Case, Inputs, normal
 
 VARIANTS: Mapping[str, tuple[Inputs, Mapping[str, Any]]] = {
@@ -18,8 +18,20 @@ VARIANTS: Mapping[str, tuple[Inputs, Mapping[str, Any]]] = {
     "floor-with-gaps": (normal(2, 5, 5), {"poset": Poset.antichain(4), "stride": 3, "ceil_mode": False}),
 }
 
-CASES = tuple(
+POOLING = tuple(
     Case(name, target, inputs, arguments)
     for target in (PosetPool2d, poset_pool2d)
     for name, (inputs, arguments) in VARIANTS.items()
 )
+
+LAYERS = (
+    Case("relu", IntegerLayer, normal(3), {"weight": [[1, -1, 2], [0, 1, 1]]}),
+    Case(
+        "two-floors",
+        IntegerLayer,
+        normal(2, 3),
+        {"weight": [[1, 0, -2], [-1, 1, 1]], "bias": [0.25, -0.5], "threshold": [-float("inf"), 0.1]},
+    ),
+)
+
+CASES = POOLING + LAYERS

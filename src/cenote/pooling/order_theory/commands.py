@@ -1,0 +1,207 @@
+"""``cenote poset``: a poset's diagram and polytope, and the table of the sixteen."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from cenote.errors import ArgumentError
+from cenote.lab import plots
+from cenote.lab.style import INK, QUIET, SUBJECT, house_style, single_figure
+from cenote.pooling.order_theory import table9
+from cenote.pooling.order_theory.four_points import HASSE, NAMES, resolve_poset
+from cenote.pooling.order_theory.gradient_reach import expected_reach
+from cenote.pooling.order_theory.hasse import draw_text, lay_out
+from cenote.pooling.order_theory.order_polytope import OrderPolytope
+from cenote.pooling.order_theory.poset import Poset
+from cenote.pooling.order_theory.poset_networks import is_series_parallel
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+_TABLE_WIDTH = 132
+"""Columns of the table of the sixteen: it is unreadable when wrapped, and a narrow terminal scrolls."""
+
+_WRAPPED = 40
+"""Characters of a line of facts beside the picture."""
+
+
+@app.callback()
+def poset() -> None:
+    """Posets, their polytopes and their filters."""
+
+
+@app.command()
+def show(
+    poset: Annotated[str, typer.Argument(help="Index 0 to 15, a name such as N, or a Hasse string such as '1<2>3<4'.")],
+    points: Annotated[int | None, typer.Option(min=0, help="Points of a chain, antichain or Hasse string.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Also draw the diagram into this .png file.")] = None,
+) -> None:
+    """Draw a poset's Hasse diagram and say what its order polytope and its filter are."""
+    shown = read_poset(poset, points)
+    lines = list(facts(shown))
+    if png is not None:
+        plots.save(picture(shown, lines), png)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in lines:
+        table.add_row(name, text)
+    console = Console(highlight=False, markup=False)
+    console.print(draw_text(shown), "", sep="\n")
+    console.print(table)
+    if png is not None:
+        console.print(f"picture: {png}", soft_wrap=True)
+
+
+@app.command()
+def table() -> None:
+    """List the paper's sixteen posets: polytopes, filters, gradients, and the printed accuracies."""
+    rows = Table(box=None, pad_edge=False)
+    for column in ("", "poset", "up-sets", "linear ext.", "facets", "volume", "filter", "with gradient", "Table 9, %"):
+        rows.add_column(column, justify="left" if column in ("poset", "filter") else "right", no_wrap=True)
+    for index, (text, printed) in enumerate(zip(HASSE, table9.TABLE, strict=True)):
+        each = Poset.from_hasse(text)
+        polytope, reach = OrderPolytope(each), expected_reach(each)
+        rows.add_row(
+            f"{index}",
+            NAMES[index],
+            f"{each.count_up_sets()}",
+            f"{each.count_linear_extensions()}",
+            f"{len(polytope.facets.bounds)}",
+            f"{polytope.volume}",
+            table9.closed_form(index),
+            f"{reach.mean:.3f} ± {reach.standard_error:.3f}" if reach.standard_error else f"{reach.mean:g} exactly",
+            f"{printed.mean:.2f} ± {printed.std:.3f}",
+        )
+    console = Console(highlight=False, markup=False)
+    console.width = max(console.width, _TABLE_WIDTH)
+    console.print(rows)
+    console.print(
+        "\na, b, c, d are points 1 to 4 (top left, top right, bottom left, bottom right of a window); r is the ReLU.\n"
+        "With gradient: expected number of entries, for independent symmetric input. A poset that is its own dual "
+        "updates half of them;\nthe others are estimated from 524,288 windows of normal values (seed 0), with the "
+        "standard error.\n"
+        f"Table 9: mean and standard deviation of {table9.SEEDS} trainings, as printed in the paper. The largest "
+        f"difference, {table9.largest_difference():.2f} points, is below the\n"
+        f"{table9.simultaneous_half_width():.2f} points that differences must exceed to be told from chance together "
+        "(Tukey, 95 %); that does not show that the filters are equal."
+    )
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def read_poset(text: str, points: int | None = None) -> Poset:
+    """Return the poset that an index, a name or a Hasse string stands for; ``points`` where the text leaves it open.
+
+    Raises:
+        ArgumentError: If it stands for none.
+    """
+    if text.strip().isdigit():
+        return resolve_poset(int(text))
+    if any(sign in text for sign in "<>,;"):
+        return Poset.from_hasse(text, points)
+    named = resolve_poset(text)
+    kinds = {Poset.chain(4): Poset.chain, Poset.antichain(4): Poset.antichain}
+    if points is None or points == 4:
+        return named
+    if named not in kinds:
+        raise ArgumentError(f"--points must be 4 or left out for the poset {text!r}, got {points}")
+    return kinds[named](points)
+
+
+# --- facts --------------------------------------------------------------------------------------------------------
+
+
+def facts(poset: Poset) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of what there is to say about a poset."""
+    index, names = _among_the_sixteen(poset)
+    yield "relations", poset.hasse() or "none"
+    if index is not None:
+        yield "class", f"{NAMES[index]}, index {index}"
+    yield "points", f"{poset.n}"
+    yield "up-sets", f"{poset.count_up_sets():,} (vertices of the polytope, regions of the filter)"
+    polytope = OrderPolytope(poset)
+    try:
+        yield "linear extensions", f"{poset.count_linear_extensions():,}"
+        yield "volume", f"{polytope.volume}"
+    except ArgumentError as error:
+        yield "linear extensions", f"not counted: {error}"
+    yield "facets", f"{len(polytope.facets.bounds)}"
+    try:
+        yield "Ehrhart polynomial", _polynomial(polytope.ehrhart_polynomial())
+    except ArgumentError as error:
+        yield "Ehrhart polynomial", f"not computed: {error}"
+    yield "series-parallel", "yes" if is_series_parallel(poset) else "no"
+    yield "dual", _dual(poset)
+    if index is not None:
+        yield "filter", table9.closed_form(index, names)
+
+
+def _among_the_sixteen(poset: Poset) -> tuple[int | None, tuple[str, str, str, str]]:
+    """The index of the class, and the variables at its points 1 to 4."""
+    for index, text in enumerate(HASSE):
+        names = Poset.from_hasse(text).isomorphism(poset)
+        if names is not None:
+            first, second, third, fourth = (f"x{name + 1}" for name in names)
+            return index, (first, second, third, fourth)
+    return None, ("", "", "", "")
+
+
+def _dual(poset: Poset) -> str:
+    dual = poset.dual()
+    if poset.is_isomorphic(dual):
+        return "itself, with other names" if dual != poset else "itself"
+    index, _ = _among_the_sixteen(dual)
+    return f"{dual.hasse()}" + (f" ({NAMES[index]}, index {index})" if index is not None else "")
+
+
+def _polynomial(coefficients: Sequence[Fraction]) -> str:
+    """Write a polynomial in t, highest power first."""
+    parts = []
+    for power, factor in reversed(list(enumerate(coefficients))):
+        if factor:
+            size = f"{abs(factor)}" if abs(factor) != 1 or not power else ""
+            variable = "" if not power else "t" if power == 1 else f"t^{power}"
+            parts.append(("- " if factor < 0 else "+ ") + " ".join(filter(None, (size, variable))))
+    return " ".join(parts).removeprefix("+ ")
+
+
+# --- picture ------------------------------------------------------------------------------------------------------
+
+
+@house_style()
+def picture(poset: Poset, lines: Sequence[tuple[str, str]]) -> Figure:
+    """Draw the Hasse diagram, with the facts beside it."""
+    diagram = lay_out(poset)
+    places = [*diagram.places.values(), *(place for path in diagram.edges.values() for place in path)]
+    levels = max((level for _, level in places), default=0)
+    texts = [(name, textwrap.wrap(text.partition(" (vertices")[0], _WRAPPED)) for name, text in lines]
+    rows = sum(len(wrapped) for _, wrapped in texts)
+    height = max(0.23 * rows + 0.4, 0.62 * levels + 0.9)
+    figure, axes = single_figure(height)
+    figure.set_layout_engine("none")
+    axes.set_position((0.02, 0.04, 0.33, 0.92))
+    for path in diagram.edges.values():
+        axes.plot(*zip(*path, strict=True), color=QUIET, linewidth=1.4, zorder=1)
+    for point, (x, level) in diagram.places.items():
+        axes.plot([x], [level], "o", color="white", markeredgecolor=SUBJECT, markeredgewidth=1.6, markersize=19)
+        axes.annotate(f"{point + 1}", (x, level), ha="center", va="center_baseline", color=INK)
+    half = max([1.0, *(abs(x) for x, _ in places)])
+    axes.set_xlim(-half - 0.4, half + 0.4)
+    axes.set_ylim(-0.5, levels + 0.5)
+    axes.set_axis_off()
+    y = 0.5 + 0.115 * (rows - 1) / height
+    for name, wrapped in texts:
+        figure.text(0.37, y, name, color=QUIET, va="center_baseline")
+        for text in wrapped:
+            figure.text(0.565, y, text, color=INK, va="center_baseline")
+            y -= 0.23 / height
+    return figure
