@@ -1,4 +1,15 @@
-"""Group Generalized Mean Pooling for Vision Transformer.
+"""Group Generalized Mean Pooling for Vision Transformer (arXiv 2212.04114): an exponent for each group."""
 
-arXiv 2212.04114. Listed: its method is not here yet.
-"""
+from cenote.pooling.ggem.pooling import GeM, GGeM, ggem_pool, token_weights
+from cenote.pooling.ggem.replacing import VitPooling, no_decay_parameters, parameter_groups, replace_vit_pooling
+
+__all__ = [
+    "GGeM",
+    "GeM",
+    "VitPooling",
+    "ggem_pool",
+    "no_decay_parameters",
+    "parameter_groups",
+    "replace_vit_pooling",
+    "token_weights",
+]
