@@ -11,7 +11,6 @@ import html
 import json
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from cenote.catalog.card import Kind
 from cenote.catalog.files import write_bytes_atomic, write_text_atomic
 from cenote.catalog.fingerprint import is_stale
 from cenote.catalog.results import ICONS, RESULTS, Comparison, Figure
-from cenote.catalog.terminal import paper_figure
+from cenote.catalog.terminal import count_verdicts, paper_figure, verdict_label, word_of
 from cenote.lab.intervals import Interval
 from cenote.lab.wording import Scale
 
@@ -347,13 +346,13 @@ def _verdicts(claim: Claim, result: Result | None) -> list[Verdict]:
 
 
 def _counts(result: Result) -> str:
-    """Count the verdicts: '✓ 3 holds · ✗ 1 fails'."""
-    counts = Counter[str](verdict.word for verdict in result.verdicts)
-    return " · ".join(f"{icon} {counts[word]} {word}" for word, icon in ICONS.items() if counts[word])
+    """Count the verdicts: '✓ 3 holds · ✓ 1 holds, smaller than claimed · ✗ 1 fails'."""
+    counts = count_verdicts(result.verdicts)
+    return " · ".join(f"{ICONS[word_of(label)]} {count} {label}" for label, count in counts.items())
 
 
 def _word(verdict: Verdict) -> str:
-    return f'<span class="verdict {verdict.word}">{ICONS[verdict.word]} {verdict.word}</span>'
+    return f'<span class="verdict {verdict.word}">{ICONS[verdict.word]} {verdict_label(verdict)}</span>'
 
 
 def _reason(verdict: Verdict) -> str:

@@ -15,7 +15,10 @@ from cenote import __version__
 from cenote.catalog import Card, get_card, load_cards
 from cenote.catalog import commands as declared_commands
 from cenote.catalog.card import Command
+from cenote.catalog.loading import PACKAGE, DamagedCard, read_cards, unwritten
 from cenote.cli import app
+
+LISTED = next(card.slug for card in load_cards() if not card.runs)
 
 
 def call(*arguments: str, rc: int = 0) -> str:
@@ -48,15 +51,47 @@ def test_papers_finds_by_several_words_and_shelf() -> None:
 
 
 def test_papers_says_what_is_only_listed() -> None:
-    rows = {line.split()[0]: line for line in call("papers").splitlines() if line and not line.startswith(" ")}
-    assert " listed " in rows["ggem"]
+    assert "listed" in call("papers", LISTED)
+    assert [paper["status"] for paper in json.loads(call("papers", LISTED, "--json"))] == ["listed"]
+
+
+def test_papers_says_in_which_order_they_come() -> None:
+    said = " ".join(call("papers", "--help").split())
+    assert "newest first" in said
+    assert "best match first" in said
+
+
+@pytest.fixture
+def damaged_paper(monkeypatch: pytest.MonkeyPatch) -> str:
+    """One listed paper has a card with a wrong key."""
+    cards = load_cards()
+    (gone,) = [card for card in cards if card.slug == LISTED]
+    path = PACKAGE / gone.shelf / gone.folder / "card.toml"
+    found = tuple(card for card in cards if card != gone), (DamagedCard(path, f"{path}: x: this key is not known"),)
+    for module in ("loading", "terminal", "commands"):
+        monkeypatch.setattr(f"cenote.catalog.{module}.read_cards", lambda *_: found)
+    return LISTED
+
+
+def test_a_damaged_card_leaves_the_list_standing(damaged_paper: str) -> None:
+    outcome = CliRunner().invoke(app, ["papers", "--json"])
+    assert outcome.exit_code == 0
+    listed = {paper["slug"]: paper["status"] for paper in json.loads(outcome.stdout)}
+    assert len(listed) == 38
+    assert listed[damaged_paper] == "damaged"
+    assert list(listed.values()).count("damaged") == 1
+    assert outcome.stderr == f"cenote: {damaged_paper} is damaged; 'cenote doctor' says what is wrong\n"
+    assert f"{damaged_paper} " in call("papers")
+    assert "this key is not known" in one_sentence("show", damaged_paper)
+    assert "Order Theory" in call("show", "order-theory")
+    assert "Commands" in call("--help")
 
 
 def test_show_tells_claims_and_status() -> None:
     page = call("show", "2412.06097")
     assert "Order Theory in the Context of Machine Learning" in page
     assert "cenote run order-theory" in page
-    assert "listed: its method is not here yet" in call("show", "ggem")
+    assert "listed: its method is not here yet" in call("show", LISTED)
     assert len(json.loads(call("show", "order-theory", "--json"))["claims"]) == len(get_card("order-theory").claims)
 
 
@@ -67,7 +102,7 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run", "ggem"), "ggem is listed: its method is not here yet"),
+        (("run", LISTED), f"{LISTED} is listed: its method is not here yet"),
         (("run", "oder-theory"), "did you mean 'order-theory'?"),
         (("show", "1234.56789"), "no paper '1234.56789'"),
         (("papers", "--shelf", "poling"), "did you mean 'pooling'?"),
@@ -76,10 +111,15 @@ def test_version() -> None:
         (("run", "order-theory", "--set", "epochs"), "--set needs KEY=VALUE, got 'epochs'"),
         (("run", "order-theory", "--set", "epochs=0"), "setting 'epochs': Input should be greater than"),
         (("run", "order-theory", "--set", "poset=M"), "setting 'poset': unknown poset 'M'; the names are dual claw"),
-        (("run", "order-theory", "--data", "mnist-5"), "mnist-5k"),
+        (("run", "order-theory", "--data", "mnist5"), "--data: there is no data set 'mnist5'; did you mean 'mnist-5k'"),
+        (("run", "order-theory", "--data", "nope"), "--data: there is no data set 'nope'; choose from cifar10, "),
+        (("new", "pooling", "x", "--title", "T", "--arxiv", "1", "--published", "2024-12-01", "--authors", "1"),
+         "arxiv must be an arXiv id such as 2412.06097, got '1'"),
+        (("new", "pooling", "A b", "--title", "T", "--arxiv", "2412.00001", "--published", "2024-12-01",
+          "--authors", "1"), "slug must be lower-case words joined by hyphens, such as max-pooling, got 'A b'"),
         (("run", "order-theory", "--config", "settings.yaml"), "--config must be a .toml or .json file"),
         (("run", "order-theory", "--config", "nowhere.toml"), "--config nowhere.toml cannot be read: No such file"),
-        (("verify", "ggem"), "ggem is listed: its method is not here yet"),
+        (("verify", LISTED), f"{LISTED} is listed: its method is not here yet"),
         (("new", "poling", "x", "--title", "T", "--arxiv", "2412.00001", "--published", "2024-12-01", "--authors", "1"),
          "no shelf 'poling'"),
         (("new", "pooling", "x", "--title", "T", "--arxiv", "2412.00001", "--published", "soon", "--authors", "1"),
@@ -127,7 +167,6 @@ def test_config_file_and_pairs_are_stored_with_the_run(tmp_path: Path) -> None:
 
 def test_new_writes_a_room_that_is_listed_at_once(tmp_path: Path) -> None:
     """Into a copy of the package's cards: the room is found by its card alone."""
-    from cenote.catalog.loading import PACKAGE
     from cenote.catalog.scaffold import write_skeleton
 
     for path in PACKAGE.glob("*/*/card.toml"):
@@ -137,8 +176,9 @@ def test_new_writes_a_room_that_is_listed_at_once(tmp_path: Path) -> None:
     files = write_skeleton("tracking", "new-paper", title="A “New” Paper", arxiv="2601.00001", published="2026-01-02",
                            authors=3, package=tmp_path)  # fmt: skip
     assert [file.name for file in files] == ["card.toml", "__init__.py"]
-    load_cards.cache_clear()
+    read_cards.cache_clear()
     card = get_card("new-paper", package=tmp_path)
+    assert list(unwritten(card)) == ["summary", "claims.main.sentence"]
     assert (card.title, card.status, card.authors) == ("A “New” Paper", "listed", 3)
     compile(files[1].read_text(), "room", "exec")
 
@@ -155,7 +195,7 @@ def test_a_command_of_a_card_is_listed_without_its_code_and_runs(monkeypatch: py
 
     command = Command(name="greet", help="Say hello to somebody.", target="cenote.greeting:app")
     card: Card = get_card("order-theory").model_copy(update={"commands": (command,)})
-    monkeypatch.setattr(declared_commands, "load_cards", lambda: (card,))
+    monkeypatch.setattr(declared_commands, "read_cards", lambda: ((card,), ()))
     assert "greet" in call("--help")
     assert "Say hello to somebody." in call("--help")
     assert "cenote.greeting" not in sys.modules
@@ -189,6 +229,11 @@ def test_a_damaged_result_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("cenote.catalog.results.latest.__defaults__", (tmp_path,))
     monkeypatch.setattr("cenote.catalog.results.published.__defaults__", (tmp_path,))
     assert "is not an index of results" in one_sentence("show", "order-theory")
+    outcome = CliRunner().invoke(app, ["papers"])
+    assert outcome.exit_code == 0
+    assert "pooling · damaged" in outcome.stdout
+    assert all(card.slug in outcome.stdout for card in load_cards())
+    assert outcome.stderr == "cenote: order-theory is damaged; 'cenote doctor' says what is wrong\n"
 
 
 def test_closed_pipe_is_no_traceback() -> None:

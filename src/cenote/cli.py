@@ -81,21 +81,17 @@ def papers(
     shelf: Annotated[str | None, typer.Option(help="Only this shelf.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List papers, newest first, or search them."""
-    from cenote.catalog import load_cards, search
-    from cenote.catalog.terminal import papers_table, shelf_named, status_of
+    """List papers, newest first; with words to look for, those in which all of them occur, best match first."""
+    from cenote.catalog.terminal import damage, find_papers, papers_table, shelf_named
 
-    cards = load_cards()
-    if shelf is not None:
-        wanted = shelf_named(shelf)
-        cards = tuple(card for card in cards if card.shelf == wanted)
     words = " ".join(query or [])
-    found = search(cards, words)
+    found = find_papers(words, None if shelf is None else shelf_named(shelf))
     if as_json:
-        keys = {"slug", "title", "shelf", "arxiv", "published", "status"}
-        _print_json([{**card.model_dump(mode="json", include=keys), "verdicts": status_of(card)} for card in found])
+        _print_json([entry.facts() for entry in found])
     else:
         Console().print(papers_table(found, words))
+    if sentence := damage(found):
+        _say(sentence)
 
 
 @app.command()
@@ -135,7 +131,7 @@ def run(
         from cenote.lab.terminal import report_progress, run_and_show, settings_from
 
         overrides = settings_from(config, setting or [], data or [])
-        with report_progress() as on_progress:
+        with report_progress(jobs) as on_progress:
             run_and_show(
                 card,
                 preset,
@@ -159,7 +155,7 @@ def verify(slug: Slug, runs: Runs = None, data_root: DataRoot = None, jobs: Jobs
     with needing(card.shelf):
         from cenote.lab.terminal import report_progress, verify_and_show
 
-        with report_progress() as on_progress:
+        with report_progress(jobs) as on_progress:
             reversed_ = verify_and_show(card, root=runs, data_root=data_root, jobs=jobs, on_progress=on_progress)
     raise typer.Exit(1 if reversed_ else 0)
 

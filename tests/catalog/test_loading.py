@@ -7,7 +7,7 @@ import pytest
 
 from cenote.catalog import get_card, load_cards, read_card
 from cenote.catalog.card import Shelf
-from cenote.catalog.loading import PACKAGE
+from cenote.catalog.loading import PACKAGE, DamagedCard, read_cards, unwritten
 from cenote.errors import CardError, UnknownPaperError
 
 CARD = (PACKAGE / "pooling" / "order_theory" / "card.toml").read_text(encoding="utf-8")
@@ -62,6 +62,8 @@ def write_card(package: Path, *changes: tuple[str, str], place: str = "pooling/o
             "claims.0.kind: Input should be 'better', 'no_worse', 'equivalent', 'trend', 'rank', 'ratio', 'equal' or "
             "'bound', got 'bettr'",
         ),
+        ('"2412.06097"', '"1"', "arxiv must be an arXiv id such as 2412.06097, got '1'"),
+        ('id = "accuracy"', 'id = "Main claim"', "claims.0.id must be lower-case words joined by hyphens, such as "),
         ('subject = "poset"', 'subject = "max"', "claims.accuracy.baselines: the subject 'max' cannot be its own"),
         ("units = 8\n", "", "claims.accuracy.units: declare it before the status becomes 'runs'"),
     ],
@@ -148,6 +150,39 @@ def test_one_damaged_card_is_named_among_many(tmp_path: Path) -> None:
     (tmp_path / "filters" / "deeplab" / "card.toml").write_text("x = 1")
     with pytest.raises(CardError, match=r"filters/deeplab/card\.toml: x: this key is not known"):
         load_cards(tmp_path)
+
+
+def test_the_sound_cards_are_read_beside_a_damaged_one(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE / "filters", tmp_path / "filters", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    damaged = tmp_path / "filters" / "cnn_filter_db" / "card.toml"
+    damaged.write_text("x = 1")
+    cards, (broken,) = read_cards(tmp_path)
+    assert broken == DamagedCard(damaged, f"{damaged}: {broken.problem.partition(': ')[2]}")
+    assert (broken.slug, broken.shelf) == ("cnn-filter-db", Shelf.FILTERS)
+    assert {card.slug for card in cards} == {card.slug for card in load_cards() if card.shelf == "filters"} - {
+        "cnn-filter-db"
+    }
+    assert get_card("deeplab", tmp_path).slug == "deeplab"
+    for name in ("cnn-filter-db", "cnn_filter_db"):
+        with pytest.raises(CardError, match=r"filters/cnn_filter_db/card\.toml: x: this key is not known"):
+            get_card(name, tmp_path)
+    with pytest.raises(UnknownPaperError, match="did you mean 'cnn-filter-db'"):
+        get_card("cnn-filter-bd", tmp_path)
+
+
+def test_of_two_cards_with_one_arxiv_id_the_first_stays(tmp_path: Path) -> None:
+    write_card(tmp_path, ('slug = "order-theory"', 'slug = "another"'), place="pooling/another")
+    second = write_card(tmp_path)
+    cards, damaged = read_cards(tmp_path)
+    assert [card.slug for card in cards] == ["another"]
+    assert [broken.path for broken in damaged] == [second]
+
+
+def test_texts_that_are_still_to_be_written_are_found(tmp_path: Path) -> None:
+    first = "A network that halves its maps with a poset filter classifies better"
+    path = write_card(tmp_path, (first, f"Write here: {first}"))
+    assert list(unwritten(read_card(path))) == ["claims.accuracy.sentence"]
+    assert [card.slug for card in load_cards() if list(unwritten(card))] == []
 
 
 def test_a_package_without_cards_has_none(tmp_path: Path) -> None:

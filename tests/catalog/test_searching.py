@@ -63,6 +63,16 @@ def test_a_shelf_finds_all_its_papers(shelf: str) -> None:
     assert expected <= set(slugs(search(load_cards(), shelf.replace("_", " "))))
 
 
+def test_the_word_pooling_finds_the_shelf_before_papers_that_only_mention_it() -> None:
+    cards = load_cards()
+    found = search(cards, "pooling")
+    about = {card.slug for card in cards if card.shelf == "pooling" or "pooling" in card.title.casefold().split()}
+    assert {card.slug for card in found[: len(about)]} == about
+    assert len(found) > len(about)
+    running = [card.slug for card in cards if card.slug in about and card.runs]
+    assert slugs(found)[: len(running)] == running
+
+
 @pytest.mark.parametrize("query", ["", " ", "\n\t "])
 def test_an_empty_query_returns_all_in_their_order(query: str) -> None:
     assert search(load_cards(), query) == list(load_cards())
@@ -141,6 +151,18 @@ def test_a_hit_in_a_weightier_field_comes_first(better: dict[str, object], worse
 def test_equal_hits_keep_their_order() -> None:
     cards = [make_card(slug, title="About Kernels") for slug in ("c", "a", "b")]
     assert slugs(search(cards, "kernels")) == ["c", "a", "b"]
+
+
+def test_of_equal_hits_the_one_that_runs_comes_first() -> None:
+    claim = FACTS["claims"][0] | {"units": 5, "data": ("d",)}  # type: ignore[index]
+    running = {"status": "runs", "example": "x = 1", "claims": (claim,)}
+    cards = [
+        make_card("a", title="About Kernels"),
+        make_card("b", title="About Kernels", **running),
+        make_card("c", topics=("kernels", "void"), **running),
+    ]
+    assert slugs(search(cards, "kernels")) == ["b", "a", "c"]
+    assert slugs(search(cards, "")) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_the_experiment_has_its_presets_and_says_what_differs(running_card: Card
     experiment = load_experiment(running_card)
     assert experiment.preset_names == PRESETS
     for preset, settings in experiment.presets.items():
-        differs = experiment.differs(settings)
+        differs = list(experiment.differs(settings))
         assert differs, preset
         assert all(sentence.endswith(".") and len(sentence.split()) >= 5 for sentence in differs), preset
     undescribed = [name for name, field in experiment.settings.model_fields.items() if not field.description]

@@ -102,7 +102,7 @@ def test_numbers_are_points_with_sign_interval_and_the_papers_beside(card: Card,
     page = generate.paper_page(claimed, result_with(claimed, measured))
     on, against, ours, interval, paper, word = cells(page, "cifar10")
     assert (on, against, ours, interval, paper) == ("cifar10", "max", "+1.2 points", "+0.4 to +2.0 points", "+2 points")
-    assert word == '<span class="verdict holds">✓ holds</span>'
+    assert word == '<span class="verdict holds">✓ holds, smaller than claimed</span>'
     assert "margin 1 point " in page
     assert "Note: smaller than claimed." in page
 
@@ -140,6 +140,15 @@ def test_a_result_whose_code_changed_is_marked_stale_everywhere(card: Card, gene
     assert cells(generate.readme_table([card], {card.slug: fresh}), "Pooling")[4] == "✗ 1 fails"
     assert cells(generate.readme_table([card], {card.slug: stale}), "Pooling")[4] == "✗ 1 fails (stale)"
     assert "✗ 1 fails (stale)" in generate.papers_index([card], {card.slug: stale})
+
+
+def test_what_is_smaller_than_claimed_is_counted_apart(card: Card, generate: ModuleType) -> None:
+    small = verdict("accuracy", "holds", note="smaller than claimed")
+    result = result_with(card, verdict("accuracy", "fails"), small, verdict("accuracy", "holds"), small)
+    counted = "✓ 1 holds · ✓ 2 holds, smaller than claimed · ✗ 1 fails"
+    assert cells(generate.readme_table([card], {card.slug: result}), "Pooling")[4] == counted
+    assert counted in generate.papers_index([card], {card.slug: result})
+    assert f"{counted} in the published run" in generate.paper_page(card, result)
 
 
 def test_readme_has_a_row_for_every_paper(generate: ModuleType) -> None:

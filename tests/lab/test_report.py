@@ -192,8 +192,8 @@ def tables(markdown: str) -> list[list[list[str]]]:
     return found
 
 
-def in_terminal(card: Card, result: Result) -> str:
-    console = Console(width=160, file=StringIO(), color_system=None)
+def in_terminal(card: Card, result: Result, width: int = 160) -> str:
+    console = Console(width=width, file=StringIO(), color_system=None)
     for part in terminal_summary(card, result):
         console.print(part)
     assert isinstance(console.file, StringIO)
@@ -206,8 +206,8 @@ def test_the_page_says_everything(tmp_path: Path) -> None:
         "Order Theory in the Context of Machine Learning",
         "laptop: the declared run",
         "Poset pooling is more accurate than max pooling.",
-        "✓ holds on fashion-mnist · 3 seeds",
-        "Both 95 % intervals lie above 0. smaller than claimed",
+        "✓ holds, smaller than claimed on fashion-mnist · 3 seeds",
+        "Both 95 % intervals lie above 0.",
         "max +1.11 points +0.49 to +1.73 +0.6 points 0.3 points",
         "average +2.37 points +2.04 to +2.70 +0.6 points 0.3 points",
         "In the paper: 77.2 against 76.6, Table 3",
@@ -238,7 +238,7 @@ def test_markdown_says_the_same_in_tables_of_equal_rows(tmp_path: Path) -> None:
     assert ["optimizer.name", "sgd"] in settings
     assert data[2] == ["fashion-mnist", "10,000 training images", "d4d4", "MIT licence"]
     assert ["time spent computing", "1 h 1 min"] in environment
-    assert "### ✓ holds: Poset pooling is more accurate than max pooling." in markdown
+    assert "### ✓ holds, smaller than claimed: Poset pooling is more accurate than max pooling." in markdown
     assert "![Four rows of dots.](accuracy.png)" in markdown
 
 
@@ -423,10 +423,14 @@ def test_one_unit_has_no_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("preset", "said", "label"),
     [
-        ("laptop", "laptop: the declared run", "✓ holds on"),
-        ("paper", "paper: the paper's own scale", "✓ holds on"),
-        ("smoke", "smoke: less data than the declared run, so not a published verdict", "✓ holds (smoke) on"),
-        ("mine", "mine: not the declared run, so not a published verdict", "✓ holds (mine) on"),
+        ("laptop", "laptop: the declared run", "✓ holds, smaller than claimed on"),
+        ("paper", "paper: the paper's own scale", "✓ holds, smaller than claimed on"),
+        (
+            "smoke",
+            "smoke: less data than the declared run, so not a published verdict",
+            "✓ holds, smaller than claimed (smoke) on",
+        ),
+        ("mine", "mine: not the declared run, so not a published verdict", "✓ holds, smaller than claimed (mine) on"),
     ],
 )
 def test_verdicts_carry_the_preset_unless_it_is_the_declared_one(
@@ -447,22 +451,25 @@ def test_tiny_has_no_verdicts(tmp_path: Path) -> None:
         assert "holds" not in text
         assert "+1.11" not in text
     assert "· not judged Poset pooling" in page.text
+    assert "no verdicts 1 claim not judged Claims" in page.text
+    assert "\n1 claim not judged\n" in markdown
 
 
 def test_each_data_set_has_its_own_card_and_an_unmeasured_claim_none(tmp_path: Path) -> None:
     other = GAIN | {"id": "other", "sentence": "A claim this run did not measure."}
-    verdicts = (make_verdict(), make_verdict(data="cifar10", word="fails"))
+    verdicts = (make_verdict(), make_verdict(data="cifar10", word="fails", note=""))
     page, markdown = write(tmp_path, make_card(GAIN, other), verdicts=verdicts)
     kinds = [attributes["class"] for tag, attributes in page.elements if tag == "article"]
     assert kinds == ["claim holds", "claim fails", "claim not-judged"]
     assert "✗ fails on cifar10 · 3 seeds" in page.text
-    assert "✓ holds 1 ✗ fails 1 · not judged 1" in page.text
+    assert "✓ 1 holds ✗ 1 fails 1 claim not judged" in page.text
+    assert "\n✓ 1 holds, ✗ 1 fails, 1 claim not judged\n" in markdown
     assert "### · not judged: A claim this run did not measure." in markdown
 
 
 def test_no_word_is_told_by_colour_alone(tmp_path: Path) -> None:
     words = {"holds": "✓", "fails": "✗", "unclear": "~", "designed": "◇"}
-    verdicts = tuple(make_verdict(word=word, data=word) for word in words)
+    verdicts = tuple(make_verdict(word=word, data=word, note="") for word in words)
     page, _ = write(tmp_path, verdicts=verdicts)
     for word, icon in words.items():
         assert f"{icon} {word} on {word}" in page.text
@@ -472,9 +479,35 @@ def test_the_terminal_shows_verdicts_and_arms(tmp_path: Path) -> None:
     shown = in_terminal(make_card(), make_result())
     for text in ("✓ holds", "max: +1.11 points", "+0.49 to +1.73", "on fashion-mnist, 3 seeds", "0.3 points"):
         assert text in shown
-    rows = [line.split() for line in shown.splitlines() if line.endswith("3 seeds  ") and "±" in line]
+    rows = [line.split() for line in shown.splitlines() if line.rstrip().endswith("3 seeds") and "±" in line]
     assert [row[0] for row in rows] == ["poset", "max", "average", "sum"]
     assert rows[0][1:4] == ["72.0", "±", "1.0"]
+
+
+def test_the_terminal_says_what_is_smaller_than_claimed() -> None:
+    assert "✓ holds, smaller than claimed" in in_terminal(make_card(), make_result())
+    assert "smaller" not in in_terminal(make_card(), make_result(verdicts=(make_verdict(note=""),)))
+
+
+def test_80_columns_cut_nothing() -> None:
+    """Many metrics with long names, of which each has its own number of values."""
+    more = [
+        Record(trial="t", data="fashion-mnist", arm=arm, metric=metric, value=0.5, unit=str(unit))
+        for arm in ("poset", "strided convolution")
+        for metric, units in {"entries_with_gradient": 1, "windows_without_gradient": 1, "forward_ms": 2}.items()
+        for unit in range(units)
+    ]
+    shown = in_terminal(make_card(), make_result(records=(*make_records(), *more)), width=80)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    for name in ("accuracy", "entries with gradient", "windows without gradient", "forward ms"):
+        assert name in lines
+    rows = {line.partition("  ")[0]: line for line in lines[lines.index("forward ms") :]}
+    assert rows["strided convolution"].endswith("2 values")
+    rows = {line.partition("  ")[0]: line for line in lines[lines.index("accuracy") : lines.index("forward ms")]}
+    assert "72.0 ± 1.0 %   3 seeds" in " ".join(lines)
+    assert rows["strided convolution"].endswith("1 value")
 
 
 def test_svg_figures_are_embedded_and_never_inline(tmp_path: Path) -> None:

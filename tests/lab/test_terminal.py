@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from cenote.lab.publishing import Check
-from cenote.lab.terminal import _check_table
+from cenote.lab.runner import Progress
+from cenote.lab.terminal import Pace, _check_table
 
 
 def printed(*checks: Check) -> str:
@@ -31,3 +32,30 @@ def test_where_there_is_no_prediction_a_dash_stands() -> None:
     assert "nan" not in out
     assert out.rstrip().endswith("–")
     assert "nan" not in printed(Check("accuracy", "digits", "unclear", "unclear", "confirmed", nan, nan, nan, nan))
+
+
+# --- the time left ------------------------------------------------------------------------------------------------
+
+
+def finish(pace: Pace, *moments: float, total: int, resumed: int = 0) -> list[float | None]:
+    """Let a trial finish at each moment; return the seconds left after each."""
+    steps = enumerate((0.0, *moments))
+    return [pace.seconds_left(Progress(resumed + done, total, resumed, elapsed)) for done, elapsed in steps]
+
+
+def test_the_first_trial_does_not_set_the_pace_where_there_are_others() -> None:
+    # It took 40 s, each further one 5 s: after two there are 8 to go.
+    assert finish(Pace(1), 40, 45, 50, total=10) == [None, 9 * 40, 8 * 5, 7 * 5]
+
+
+def test_the_first_trial_of_each_worker_is_left_out() -> None:
+    # Two workers: 40 s for their first trials, then two trials every 10 s.
+    assert finish(Pace(2), 40, 40, 50, 50, total=10)[-1] == pytest.approx(6 * 5)
+
+
+def test_a_resumed_run_counts_its_own_trials() -> None:
+    assert finish(Pace(1), 40, 45, total=10, resumed=6) == [None, 3 * 40, 2 * 5]
+
+
+def test_with_fewer_trials_than_workers_all_count() -> None:
+    assert finish(Pace(8), 30, 36, total=4)[-1] == 2 * 18

@@ -10,13 +10,14 @@ import typer.core
 import typer.main
 
 from cenote.catalog.card import Card, Command
-from cenote.catalog.loading import load_cards
+from cenote.catalog.loading import read_cards
 from cenote.catalog.shelves import needing
 
 
 def declared() -> dict[str, tuple[Card, Command]]:
     """Return the commands of all papers that run, by name."""
-    return {command.name: (card, command) for card in load_cards() if card.runs for command in card.commands}
+    cards, _ = read_cards()  # a damaged card must not take the other papers' commands away
+    return {command.name: (card, command) for card in cards if card.runs for command in card.commands}
 
 
 def mounted(name: str) -> typer.core.TyperCommand | None:

@@ -10,20 +10,18 @@ from pydantic import ValidationError
 
 from cenote.catalog.card import Card
 from cenote.catalog.files import write_files_atomic
-from cenote.catalog.loading import load_cards
+from cenote.catalog.loading import PLACEHOLDER, explain_invalid, load_cards
 from cenote.catalog.terminal import shelf_named
 from cenote.errors import ArgumentError, StorageError
 
 PACKAGE = Path(__file__).resolve().parent.parent
-
-PLACEHOLDER = "Write here"
-"""How a text that is still to be written begins; a card with one fails the conformance tests."""
 
 _SUMMARY = (
     f"{PLACEHOLDER}, in three to five sentences of your own: which problem the paper has, what its method does, step "
     "by step, and what the authors say came out. Give the figures that the paper prints and no others. Copy no "
     "sentence of the abstract."
 )
+_CLAIM = f"{PLACEHOLDER} one falsifiable sentence: what is better than what, by which metric, on which data."
 
 _CARD = '''schema_version = 1
 slug = {slug}
@@ -39,7 +37,7 @@ topics = ["{shelf_word}", "{slug_word}"]
 
 [[claims]]
 id = "main"
-sentence = "{placeholder} one falsifiable sentence: what is better than what, by which metric, on which data."
+sentence = {claim}
 kind = "better"
 metric = "accuracy"
 metric_unit = "fraction"
@@ -80,7 +78,7 @@ def write_skeleton(
         published=_day(published),
         authors=authors,
         summary=_SUMMARY,
-        placeholder=PLACEHOLDER,
+        claim=json.dumps(_CLAIM),
         shelf_word=place.value.replace("_", " "),
         slug_word=slug.replace("-", " "),
     )
@@ -114,5 +112,4 @@ def _validated(text: str) -> Card:
     try:
         return Card.model_validate(tomllib.loads(text))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ArgumentError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None
+        raise ArgumentError(explain_invalid(error)) from None

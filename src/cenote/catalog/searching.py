@@ -9,14 +9,18 @@ from functools import lru_cache
 
 from cenote.catalog.card import Card
 
-_WEIGHTS = {"name": 8.0, "topics": 4.0, "shelf": 4.0, "claims": 2.0, "summary": 1.0}
-"""What a match in a field is worth; a whole word counts twice a prefix."""
+_WEIGHTS = {"name": 8.0, "shelf": 8.0, "topics": 4.0, "claims": 2.0, "summary": 1.0}
+"""What a match in a field is worth; a whole word counts twice a prefix.
+
+A paper on the shelf "pooling" is about pooling whether or not its title says so.
+"""
 
 
 def search(cards: Iterable[Card], query: str) -> list[Card]:
     """Return the cards in which every word of the query occurs (as a word's beginning), best match first.
 
-    An empty query returns all cards in their order, one of signs alone returns none. No input is an error.
+    Of equal matches those that run come first; otherwise the cards' order stays. An empty query returns all cards in
+    their order, one of signs alone returns none. No input is an error.
 
     Example:
         >>> from cenote.catalog import load_cards
@@ -26,9 +30,9 @@ def search(cards: Iterable[Card], query: str) -> list[Card]:
     if not query.strip():
         return list(cards)
     words = _words(query)
-    scored = [(_score(card, words), -position, card) for position, card in enumerate(cards)]
-    found = [entry for entry in scored if entry[0] > 0]
-    return [card for _, _, card in sorted(found, key=lambda entry: entry[:2], reverse=True)]
+    scores = [(_score(card, words), card) for card in cards]
+    found = sorted(scores, key=lambda scored: (-scored[0], not scored[1].runs))
+    return [card for score, card in found if score > 0]
 
 
 def _score(card: Card, words: list[str]) -> float:

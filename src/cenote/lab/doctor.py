@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from cenote import __version__
-from cenote.catalog import load_cards, published
+from cenote.catalog import published
 from cenote.catalog.fingerprint import is_stale
+from cenote.catalog.loading import PACKAGE, read_cards, unwritten
 from cenote.errors import CenoteError
 
 _SIGNS = {True: "✓", False: "✗", None: "–"}
@@ -24,6 +25,8 @@ _SIGNS = {True: "✓", False: "✗", None: "–"}
 def examine(data_root: Path | None = None) -> tuple[Table, bool]:
     """Return a table of findings, and whether cards and results are sound (what is merely absent does not count)."""
     table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")  # a path that is cut cannot be opened
     sound = True
     for what, fine, detail in _findings(data_root):
         table.add_row(_SIGNS[fine], escape(what), escape(detail))
@@ -63,7 +66,8 @@ def _device() -> tuple[str, bool | None, str]:
         return "device", None, "torch is not installed"
     if torch.cuda.is_available():
         return "device", True, f"{torch.cuda.get_device_name()}"
-    return "device", True, f"CPU with {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return "device", True, f"CPU with {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _data(data_root: Path | None) -> Iterator[tuple[str, bool | None, str]]:
@@ -100,18 +104,24 @@ def _offline() -> Iterator[None]:
 
 
 def _papers() -> Iterator[tuple[str, bool | None, str]]:
-    try:
-        cards = load_cards()
-    except CenoteError as error:
-        yield "cards", False, str(error)
-        return
-    yield "cards", True, f"{len(cards)} papers, {sum(card.runs for card in cards)} of them run"
+    cards, damaged = read_cards()
+    yield "cards", not damaged, f"{len(cards) + len(damaged)} papers, {sum(card.runs for card in cards)} of them run"
+    for broken in damaged:
+        yield f"card of {broken.slug}", False, _inside(broken.problem)
     for card in cards:
+        keys = list(unwritten(card))
+        if keys:
+            yield f"card of {card.slug}", False, f"still to be written: {', '.join(keys)}"
         try:
             results = list(published(card.slug))
         except CenoteError as error:
-            yield f"results of {card.slug}", False, str(error)
+            yield f"results of {card.slug}", False, _inside(str(error))
             continue
         if results:
             stale = "; the newest is stale" if is_stale(card, results[0]) else ""
             yield f"results of {card.slug}", True, f"{len(results)} published, newest {results[0].run_id}{stale}"
+
+
+def _inside(sentence: str) -> str:
+    """Name files of the package by their place in it."""
+    return sentence.replace(f"{PACKAGE}{os.sep}", f"{PACKAGE.name}{os.sep}")

@@ -123,7 +123,7 @@ class Experiment(Generic[S]):
     """Describes the data the run reads."""
     figures: Callable[[S, Sequence[Record], Context, Path], Iterable[Figure]]
     """Draws the run's pictures into a folder."""
-    differs: Callable[[S], Sequence[str]]
+    differs: Callable[[S], Iterable[str]]
     """Says what differs from the paper at these settings, a sentence each."""
     designed: frozenset[str] = frozenset()
     """Data sets generated so that a claim must hold; they get no verdict."""

@@ -27,6 +27,7 @@ from cenote.catalog.card import Card, Claim, Kind
 from cenote.catalog.files import write_files_atomic
 from cenote.catalog.results import ICONS as WORDS
 from cenote.catalog.results import Comparison, Figure, Record, Result, Verdict
+from cenote.catalog.terminal import verdict_label
 from cenote.errors import ArgumentError, ResultError
 from cenote.lab.wording import Scale
 
@@ -75,7 +76,7 @@ def write_report(card: Card, result: Result, folder: Path) -> Path:
 
 
 def terminal_summary(card: Card, result: Result) -> list[RenderableType]:
-    """Return what the command line shows of a run: its preset, the verdicts, and each data set's arms × metrics.
+    """Return what the command line shows of a run: its preset, the verdicts, and each data set's metrics, arm by arm.
 
     Raises:
         ArgumentError: If card and result are of different papers.
@@ -85,7 +86,7 @@ def terminal_summary(card: Card, result: Result) -> list[RenderableType]:
     shown: list[RenderableType] = [Text(page.preset, style="bold" if page.declared else "bold yellow")]
     if result.preset != "tiny":
         shown.append(_verdict_table(page.claims))
-    return shown + [_arms_table(data, measured) for data, measured in page.measured.items()]
+    return shown + [_measured_table(data, measured) for data, measured in page.measured.items()]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,6 @@ class _ClaimView:
     label: str
     compared: str
     reason: str
-    note: str
     measured_on: str
     figure: str
     unverified: bool
@@ -151,7 +151,7 @@ class _Page:
     result: Result
     preset: str
     declared: bool
-    counts: tuple[tuple[str, str, int], ...]
+    counts: tuple[tuple[str, str], ...]  # such as ('holds', '✓ 2 holds')
     claims: tuple[_ClaimView, ...]
     measured: Mapping[str, Mapping[str, Sequence[_Measured]]]
     settings: tuple[tuple[str, str], ...]
@@ -172,12 +172,16 @@ def _page(card: Card, result: Result) -> _Page:
         result=result,
         preset=f"{result.preset}: {_PRESETS.get(result.preset, 'not the declared run, so not a published verdict')}",
         declared=result.preset in _PUBLISHABLE,
-        counts=tuple((icon, word, words.count(word)) for word, icon in ICONS.items() if word in words),
+        counts=tuple((word, _counted(word, words.count(word))) for word in ICONS if word in words),
         claims=claims,
         measured=_measured(card, result.records),
         settings=tuple(_flat(result.settings)),
         environment=tuple(_environment_rows(result)),
     )
+
+
+def _counted(word: str, number: int) -> str:
+    return f"{_count(number, 'claim')} not judged" if word == "not judged" else f"{ICONS[word]} {number} {word}"
 
 
 def _claims(card: Card, result: Result) -> Iterator[_ClaimView]:
@@ -193,6 +197,7 @@ def _view(claim: Claim, preset: str, verdict: Verdict | None) -> _ClaimView:
     word = verdict.word if verdict else "not judged"
     missing = "The tiny preset gives no verdicts." if preset == "tiny" else "This run did not measure the claim."
     comparisons = verdict.comparisons if verdict else ()
+    provisional = "" if verdict is None or preset in _PUBLISHABLE else f" ({preset})"
     scale = _effect_scale(claim)
     unit_scale = _PLAIN if claim.kind is Kind.BOUND else scale  # each trial has a count, all together a share
     heads, rows = _unit_table(claim, comparisons, unit_scale)
@@ -201,10 +206,9 @@ def _view(claim: Claim, preset: str, verdict: Verdict | None) -> _ClaimView:
         data=verdict.data if verdict else "",
         word=word,
         icon=ICONS[word],
-        label=word if verdict is None or preset in _PUBLISHABLE else f"{word} ({preset})",
+        label=(verdict_label(verdict) if verdict else word) + provisional,
         compared="against" if claim.baselines else "statistic",
         reason=verdict.reason if verdict else missing,
-        note=verdict.note if verdict else "",
         measured_on=_measured_on(claim, verdict) if verdict else "",
         figure="–" if claim.figure == "not known" else _with_unit(claim.figure, scale),
         unverified=claim.figure != "not known" and not claim.verified,
@@ -306,7 +310,7 @@ def _measured(card: Card, records: Iterable[Record]) -> dict[str, dict[str, list
     rank = ("subject", "baseline", "control")
     tables: dict[str, dict[str, list[_Measured]]] = {}
     for data, metric, arm in sorted(groups, key=lambda key: rank.index(roles.get(key[2], "control"))):
-        rows = tables.setdefault(data, {}).setdefault(metric, [])
+        rows = tables.setdefault(data, {}).setdefault(metric.replace("_", " "), [])
         for at, some in _by_position(groups[data, metric, arm]):
             value, over = _summary(some, _level_scale(units.get(metric, "")))
             rows.append(_Measured(arm + at, roles.get(arm, "control"), value, over))
@@ -475,26 +479,28 @@ def _markdown(value: object) -> str:
 
 def _verdict_table(claims: Iterable[_ClaimView]) -> Table:
     table = Table(title="Verdicts", title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_lines=True)
-    for head in ("verdict", "claim", "ours, 95 % interval", "the paper's", "margin"):
-        table.add_column(head, overflow="fold", min_width=20 if head == "claim" else None)
+    for head in ("verdict", "claim", "ours, 95 % interval"):
+        table.add_column(head, overflow="fold")
     for view in claims:
         verdict = Text(f"{view.icon} {view.label}", style=_STYLES[view.word])
-        claim = Text.assemble(view.sentence, (f"\non {view.data}, {view.measured_on}" if view.data else "", "dim"))
+        asked = f"the paper's: {view.figure}{' (unverified)' if view.unverified else ''}; margin: {view.margin}"
+        place = f"\non {view.data}, {view.measured_on}" if view.data else ""
+        claim = Text.assemble(view.sentence, (f"{place}\n{asked}", "dim"))
         ours = "\n".join(f"{row.baseline}: {row.estimate}\n  {row.interval}".rstrip() for row in view.rows)
-        figure = view.figure + ("\nunverified" if view.unverified else "")
-        table.add_row(verdict, claim, Text(ours or "–"), Text(figure), Text(view.margin))
+        table.add_row(verdict, claim, Text(ours or "–"))
     return table
 
 
-def _arms_table(data: str, measured: Mapping[str, Sequence[_Measured]]) -> Table:
-    arms = {row.arm: row for rows in measured.values() for row in rows}
-    table = Table(title=Text(f"Measured on {data}, mean ± sd", style="bold"), title_justify="left", box=SIMPLE_HEAD)
+def _measured_table(data: str, measured: Mapping[str, Sequence[_Measured]]) -> Table:
+    """A line for each arm under the name of each metric; side by side metrics would not fit a narrow terminal."""
+    table = Table(title=Text(f"Measured on {data}", style="bold"), title_justify="left", box=SIMPLE_HEAD)
     table.add_column("arm", overflow="fold")
-    for metric in measured:
-        table.add_column(Text(metric), justify="right")
+    table.add_column("mean ± sd", justify="right", no_wrap=True)
     table.add_column("over")
-    for arm, row in arms.items():
-        values = {metric: each.value for metric, rows in measured.items() for each in rows if each.arm == arm}
-        style = {"subject": "bold", "control": "dim"}.get(row.role, "")
-        table.add_row(Text(arm, style=style), *(Text(values.get(metric, "–")) for metric in measured), Text(row.over))
+    for metric, rows in measured.items():
+        table.add_row(Text(metric, style="italic"))
+        for row in rows:
+            style = {"subject": "bold", "control": "dim"}.get(row.role, "")
+            table.add_row(Text(f"  {row.arm}", style=style), Text(row.value), Text(row.over))
+        table.add_section()
     return table

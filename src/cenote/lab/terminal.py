@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
+import os
 import sys
 import time
 import tomllib
@@ -20,6 +22,8 @@ from rich.table import Table
 from cenote.catalog.card import Card
 from cenote.catalog.results import latest
 from cenote.errors import ArgumentError, RunError
+from cenote.lab import data
+from cenote.lab.experiment import load_experiment
 from cenote.lab.publishing import Check, compare, publish
 from cenote.lab.report import terminal_summary
 from cenote.lab.runner import Progress, run
@@ -28,13 +32,13 @@ QUIET_SECONDS = 30
 """Between two lines of progress where the output is not a terminal."""
 
 
-def settings_from(config: Path | None, pairs: Sequence[str], data: Sequence[str]) -> dict[str, Any]:
+def settings_from(config: Path | None, pairs: Sequence[str], data_sets: Sequence[str]) -> dict[str, Any]:
     """Collect overrides: a file's settings, then KEY=VALUE pairs, then data sets.
 
     Args:
         config: A ``.toml`` or ``.json`` file with a table of settings.
         pairs: ``key=value``; a value is read as JSON where it is JSON (``12``, ``[1, 2]``, ``true``), else as text.
-        data: Names of data sets.
+        data_sets: Names of data sets.
 
     Raises:
         ArgumentError: If the file cannot be read or a pair has no ``=``.
@@ -45,7 +49,7 @@ def settings_from(config: Path | None, pairs: Sequence[str], data: Sequence[str]
         if not equals or not key:
             raise ArgumentError(f"--set needs KEY=VALUE, got {pair!r}")
         overrides[key.replace("-", "_")] = _value(value)
-    return overrides | ({"data": list(data)} if data else {})
+    return overrides | ({"data": list(data_sets)} if data_sets else {})
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -71,39 +75,70 @@ def _value(text: str) -> Any:
 
 
 @contextmanager
-def report_progress() -> Iterator[Callable[[Progress], None]]:
-    """Show progress with the time left: a bar on a terminal, now and then a line elsewhere."""
+def report_progress(jobs: int | None = None) -> Iterator[Callable[[Progress], None]]:
+    """Show progress with the time left: a bar on a terminal, now and then a line elsewhere.
+
+    Args:
+        jobs: Trials side by side; the number of cores by default.
+    """
+    pace = Pace(jobs or _cores())
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines()
+        yield _Lines(pace)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("trials", total=None, left="")
 
         def show(progress: Progress) -> None:
-            left = _left(progress)
+            left = _clock(pace.seconds_left(progress))
             bar.update(task, total=progress.total, completed=progress.done, left=left, description=progress.trial)
 
         yield show
 
 
+class Pace:
+    """Expects how long a run still takes, from the progress it is shown after each trial.
+
+    A worker's first trial includes its start, the reading of the data and compilation; it does not count where others
+    follow.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._warm = 0.0
+
+    def seconds_left(self, progress: Progress) -> float | None:
+        """Return the expected seconds to go, None before the first trial."""
+        fresh = progress.done - progress.resumed
+        if fresh <= self._workers:
+            self._warm = progress.elapsed
+            return progress.seconds_left
+        return (progress.elapsed - self._warm) / (fresh - self._workers) * (progress.total - progress.done)
+
+
+def _cores() -> int:
+    """How many trials the runner measures side by side by default."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Lines:
     """One line at the start, then one every ``QUIET_SECONDS``."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._last = -float(QUIET_SECONDS)
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
+        left = _clock(self._pace.seconds_left(progress))
         if now - self._last >= QUIET_SECONDS or progress.done == progress.total:
             resumed = f" ({progress.resumed} from before)" if progress.resumed else ""
-            sys.stderr.write(f"{progress.done} of {progress.total} trials{resumed}  {_left(progress)}\n")
+            sys.stderr.write(f"{progress.done} of {progress.total} trials{resumed}  {left}\n")
             self._last = now
 
 
-def _left(progress: Progress) -> str:
-    seconds = progress.seconds_left
+def _clock(seconds: float | None) -> str:
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -124,7 +159,12 @@ def run_and_show(
     publishing: bool,
     on_progress: Callable[[Progress], None],
 ) -> None:
-    """Run an experiment, print its tables and the report's path, and publish it if asked to."""
+    """Run an experiment, print its tables and the report's path, and publish it if asked to.
+
+    Raises:
+        ArgumentError: If there is no data set of a name that was asked for.
+    """
+    _check_data(card, overrides.get("data", ()))
     result, folder = run(
         card,
         preset,
@@ -142,6 +182,17 @@ def run_and_show(
     console.print(f"report: {folder.path / 'report.html'}", soft_wrap=True, highlight=False)
     if publishing:
         console.print(f"published: {publish(card, folder)}", soft_wrap=True, highlight=False)
+
+
+def _check_data(card: Card, wanted: object) -> None:
+    """Say at once, in the command line's words, that neither the lab nor the experiment knows a data set."""
+    presets = load_experiment(card).presets.values()
+    known = sorted({*data.names(), *(name for settings in presets for name in settings.data)})
+    for name in wanted if isinstance(wanted, list) else ():
+        if isinstance(name, str) and name not in known:
+            near = difflib.get_close_matches(name.casefold(), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+            raise ArgumentError(f"--data: there is no data set {name!r}; {hint}")
 
 
 def verify_and_show(
