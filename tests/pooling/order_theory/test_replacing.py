@@ -1,42 +1,34 @@
-"""Poset pooling put into models of torchvision, of timm, and into models that make it hard."""
+"""Poset pooling put into models of torchvision and of timm, and what is put in and reported."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
 
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
 import torchvision.models
+from timm.layers import AvgPool2dSame
 from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor
 
-from cenote.errors import ArgumentError
-from cenote.pooling.order_theory import NonNegativeInputWarning, PoolingReplacement, PosetPool2d, replace_pooling
+from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.pooling.order_theory import PoolingReplacement, PosetPool2d, replace_pooling
 
-ADAPTIVE = "AdaptiveAvgPool2d has no poset counterpart"
-NOT_BEFORE = "no ReLU before it"
-
-
-@pytest.fixture(autouse=True)
-def fixed_weights() -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
-def taken(name: str) -> str:
-    return f"ReLU {name!r} taken out"
-
-
-def replaced(report: PoolingReplacement) -> dict[str, str]:
-    """What was done with the ReLU, by the name of the replaced layer."""
-    return {item.name: item.relu for item in report.replaced}
-
-
-def left(report: PoolingReplacement) -> dict[str, str]:
-    return {item.name: item.reason for item in report.left}
+from .replacement_reports import (
+    ADAPTIVE,
+    BY_HAND,
+    SMALLER,
+    STRIDE,
+    behind,
+    by_hand,
+    fixed_weights,  # noqa: F401  pytest finds it by its name
+    left,
+    replaced,
+    taken,
+)
 
 
 def feature_maps(model: nn.Module, x: Tensor) -> list[tuple[int, ...]]:
@@ -69,22 +61,48 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, str], dict[str, str]]
     ),
     "torchvision alexnet": (
         torchvision.models.alexnet,
-        {f"features.{pool}": taken(f"features.{pool - 1}") for pool in (2, 5, 12)},
-        {"avgpool": ADAPTIVE},
+        {},
+        {f"features.{pool}": SMALLER for pool in (2, 5, 12)} | {"avgpool": ADAPTIVE},
     ),
     "torchvision densenet121": (
         torchvision.models.densenet121,
-        {"features.pool0": taken("features.relu0")} | {f"features.transition{i}.pool": NOT_BEFORE for i in (1, 2, 3)},
-        {"adaptive_avg_pool2d": "called as a function; put a layer there by hand"},
+        {"features.pool0": taken("features.relu0")}
+        | {f"features.transition{i}.pool": behind(f"Conv2d 'features.transition{i}.conv'") for i in (1, 2, 3)},
+        {"adaptive_avg_pool2d": BY_HAND},
     ),
     "torchvision squeezenet1_1": (
         torchvision.models.squeezenet1_1,
-        {"features.2": taken("features.1"), "features.5": NOT_BEFORE, "features.8": NOT_BEFORE},
+        {"features.2": taken("features.1")}
+        | {  # a Fire module joins two rectified maps
+            f"features.{i}": taken(f"features.{i - 1}.expand1x1_activation", f"features.{i - 1}.expand3x3_activation")
+            for i in (5, 8)
+        },
         {"classifier.3": ADAPTIVE},
+    ),
+    "torchvision googlenet": (
+        lambda: torchvision.models.googlenet(init_weights=False, aux_logits=False),
+        {
+            "maxpool1": by_hand("relu"),
+            "maxpool2": by_hand("relu_2"),
+            "maxpool3": by_hand("relu_9", "relu_11", "relu_13", "relu_14"),
+            "maxpool4": by_hand("relu_39", "relu_41", "relu_43", "relu_44"),
+        },
+        {f"inception{block}.branch4.0": STRIDE for block in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")}
+        | {"avgpool": ADAPTIVE},
     ),
     "timm resnet18": (
         lambda: timm.create_model("resnet18"),
         {"maxpool": taken("act1")},
+        {"global_pool.pool": ADAPTIVE},
+    ),
+    "timm resnest14d": (
+        lambda: timm.create_model("resnest14d"),
+        {"maxpool": taken("act1")}
+        # split attention adds rectified maps
+        | {f"layer{i}.0.avd_last": behind(f"the call of sum_{2 * i}") for i in (2, 3, 4)}
+        | {
+            f"layer{i}.0.downsample.0": f"ReLU 'layer{i - 1}.0.act3' stays: other layers read it too" for i in (2, 3, 4)
+        },
         {"global_pool.pool": ADAPTIVE},
     ),
     "timm resnet50d": (
@@ -113,7 +131,7 @@ def test_known_models(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(model.get_submodule(layer), PosetPool2d)
     for relu in expected.values():
         if relu.endswith("taken out"):
-            assert isinstance(model.get_submodule(relu.split("'")[1]), nn.Identity)
+            assert all(isinstance(model.get_submodule(path), nn.Identity) for path in relu.split("'")[1::2])
     assert feature_maps(model, x) == maps
     assert all(after is before for after, before in zip(model.parameters(), parameters, strict=True))
 
@@ -144,16 +162,34 @@ def test_the_changed_model_computes_what_one_writes_by_hand() -> None:
         assert torch.equal(model(x), by_hand(x))
 
 
-@pytest.mark.parametrize("relu", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6()])
-def test_each_kind_of_relu_is_taken_out(relu: nn.Module) -> None:
+def test_max_pooling_before_a_replaced_layer_reads_signed_maps() -> None:
+    model = stem(nn.MaxPool2d(3, 1, 1), nn.MaxPool2d(2)).eval()
+    assert replaced(replace_pooling(model, PosetPool2d("diamond"))) == {"4": taken("2")}
+    x = torch.randn(2, 3, 9, 9)
+    with torch.no_grad():
+        nn.init.constant_(model[1].bias, -1.0)
+        maps = F.max_pool2d(model[1](model[0](x)), 3, 1, 1)
+        assert maps.min() < 0 < maps.max()
+        assert torch.equal(model(x), PosetPool2d("diamond", ceil_mode=False)(maps))
+
+
+@pytest.mark.parametrize(
+    ("relu", "said"),
+    [
+        (nn.ReLU(), taken("2")),
+        (nn.ReLU(inplace=True), taken("2")),
+        (nn.ReLU6(), "ReLU6 '2' taken out, and its cap at 6 with it"),
+    ],
+)
+def test_each_kind_of_relu_is_taken_out(relu: nn.Module, said: str) -> None:
     model = stem(nn.MaxPool2d(2), relu=relu)
-    assert replaced(replace_pooling(model, PosetPool2d())) == {"3": taken("2")}
+    assert replaced(replace_pooling(model, PosetPool2d())) == {"3": said}
     assert isinstance(model[2], nn.Identity)
 
 
 def test_other_activations_stay() -> None:
     model = stem(nn.MaxPool2d(2), relu=nn.GELU())
-    assert replaced(replace_pooling(model, PosetPool2d())) == {"3": NOT_BEFORE}
+    assert replaced(replace_pooling(model, PosetPool2d())) == {"3": behind("GELU '2'")}
     assert isinstance(model[2], nn.GELU)
 
 
@@ -165,44 +201,49 @@ def test_the_relu_stays_if_told_so() -> None:
     assert isinstance(model[3], PosetPool2d)
 
 
+@pytest.mark.parametrize("kind", [nn.MaxPool2d, nn.AvgPool2d])
 @pytest.mark.parametrize(
-    ("pool", "size"),
-    [
-        (nn.MaxPool2d(2), 9),
-        (nn.MaxPool2d(2), 8),
-        (nn.MaxPool2d(2, ceil_mode=True), 9),
-        (nn.AvgPool2d(2, 2), 9),
-        (nn.AvgPool2d((2, 2), ceil_mode=True), 9),
-        (nn.MaxPool2d(3, 2, 1), 8),
-        (nn.MaxPool2d(3, 2, 1), 9),
-        (nn.AvgPool2d(3, 2, 1), 8),
-        (nn.MaxPool2d((3, 3), (2, 2)), 9),
-        (nn.MaxPool2d(3, 2, ceil_mode=True), 8),
-        (nn.MaxPool2d(3, 2, ceil_mode=True), 9),
-    ],
+    ("kernel", "padding", "ceil_mode"),
+    list(itertools.product((2, (3, 3)), (0, 1, (0, 1), (1, 0)), (False, True))),
 )
-def test_the_map_keeps_its_size(pool: nn.Module, size: int) -> None:
-    x = torch.randn(1, 3, size, size)
-    model = stem(pool)
-    expected = model(x).shape
+def test_a_layer_is_replaced_if_and_only_if_every_map_keeps_its_size(
+    kind: type[nn.MaxPool2d | nn.AvgPool2d],
+    kernel: int | tuple[int, int],
+    padding: int | tuple[int, int],
+    ceil_mode: bool,
+) -> None:
+    maps = [torch.randn(1, 2, height, width) for height, width in itertools.product(range(3, 8), repeat=2)]
+    model = nn.Sequential(kind(kernel, 2, padding, ceil_mode=ceil_mode))
+    sizes = [model(x).shape for x in maps]
+
+    def keeps_sizes(layer: nn.Module) -> bool:
+        return [layer(x).shape for x in maps] == sizes
+
     replace_pooling(model, PosetPool2d())
-    assert isinstance(model[3], PosetPool2d)
-    assert model(x).shape == expected
+    possible = any(keeps_sizes(PosetPool2d("N", ceil_mode=mode)) for mode in (False, True))
+    assert isinstance(model[0], PosetPool2d) == possible
+    assert keeps_sizes(model)
 
 
 @pytest.mark.parametrize(
     ("pool", "reason"),
     [
-        (nn.MaxPool2d(2, stride=1), "only 2×2 and 3×3 windows with stride 2 are replaced"),
-        (nn.MaxPool2d(3), "only 2×2 and 3×3 windows with stride 2 are replaced"),
-        (nn.AvgPool2d(4, 2), "only 2×2 and 3×3 windows with stride 2 are replaced"),
-        (nn.MaxPool2d((1, 2)), "only 2×2 and 3×3 windows with stride 2 are replaced"),
+        (nn.MaxPool2d(2, stride=1), STRIDE),
+        (nn.MaxPool2d(3), STRIDE),
+        (nn.AvgPool2d(4, 2), STRIDE),
+        (nn.MaxPool2d((1, 2)), STRIDE),
         (nn.MaxPool2d(2, padding=1), "its 2×2 window is padded"),
+        (nn.MaxPool2d(3, 2), SMALLER),
+        (
+            nn.AvgPool2d(3, 2, (1, 0), ceil_mode=True),
+            "its 3×3 window (padding (1, 0), ceil_mode=True) can give another size than a 2×2 window",
+        ),
         (nn.MaxPool2d(2, dilation=2, stride=2), "its window is dilated"),
         (nn.MaxPool2d(2, return_indices=True), "it returns indices"),
         (nn.LPPool2d(2, 2), "LPPool2d has no poset counterpart"),
         (nn.FractionalMaxPool2d(2, output_size=2), "FractionalMaxPool2d has no poset counterpart"),
         (nn.AdaptiveMaxPool2d(1), "AdaptiveMaxPool2d has no poset counterpart"),
+        (AvgPool2dSame(2, 2), "AvgPool2dSame is a subclass of AvgPool2d, and how it pads is not known"),
     ],
 )
 def test_layers_that_are_left_say_why(pool: nn.Module, reason: str) -> None:
@@ -213,7 +254,15 @@ def test_layers_that_are_left_say_why(pool: nn.Module, reason: str) -> None:
     assert isinstance(model[2], nn.ReLU)
 
 
-def test_every_place_gets_a_layer_of_its_own_in_the_mode_of_the_old_one() -> None:
+def test_a_divisor_that_goes_is_reported() -> None:
+    model = stem(nn.AvgPool2d(2, divisor_override=3))
+    report = replace_pooling(model, PosetPool2d())
+    assert [item.lost for item in report.replaced] == ["its divisor_override=3 went"]
+    assert str(report).endswith("; ReLU '2' taken out; its divisor_override=3 went")
+    assert [item.lost for item in replace_pooling(stem(nn.AvgPool2d(2)), PosetPool2d()).replaced] == [""]
+
+
+def test_every_layer_gets_one_of_its_own_in_the_mode_of_the_old_one() -> None:
     layer = PosetPool2d("chain", placement=(3, 2, 1, 0), scale=0.25)
     model = stem(nn.MaxPool2d(2), nn.Sequential(nn.Conv2d(4, 4, 1), nn.AvgPool2d(2)).eval())
     replace_pooling(model, layer)
@@ -224,133 +273,36 @@ def test_every_place_gets_a_layer_of_its_own_in_the_mode_of_the_old_one() -> Non
         assert (new.poset, new.scale) == (layer.poset, 0.25)
 
 
-# --- models that make it hard -------------------------------------------------------------------------------------
+# --- what comes after ---------------------------------------------------------------------------------------------
 
 
-class Net(nn.Module):
-    """Two convolutions, one ReLU, one pool; subclasses connect them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
-        self.relu, self.pool = nn.ReLU(), nn.MaxPool2d(2)
-
-
-class SharedReLU(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.second(self.pool(self.relu(self.first(x)))))
-
-
-class SecondReader(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        active = self.relu(self.first(x))
-        return self.pool(active) + self.second(active)[:, :, ::2, ::2]
-
-
-class FunctionalReLU(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pool(F.relu(self.first(x)))
-
-
-class MethodReLU(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pool(self.first(x).relu())
-
-
-class FunctionalPool(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(F.avg_pool2d(self.pool(self.relu(self.first(x))), 2), 1)
-
-
-class SharedPool(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pool(self.second(self.pool(self.relu(self.first(x)))))
-
-
-class NoReLU(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.pool(self.first(x)))
-
-
-class Unused(Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.first(x))
-
-
-@pytest.mark.parametrize(
-    ("kind", "said", "stays"),
-    [
-        (SharedReLU, "ReLU 'relu' stays: it is called 2 times", {}),
-        (SecondReader, "ReLU 'relu' stays: other layers read it too", {}),
-        (FunctionalReLU, "the ReLU before it, relu, is a function call; take it out by hand", {}),
-        (MethodReLU, "the ReLU before it, relu, is a function call; take it out by hand", {}),
-        (
-            FunctionalPool,
-            "ReLU 'relu' taken out",
-            dict.fromkeys(("avg_pool2d", "adaptive_avg_pool2d"), "called as a function; put a layer there by hand"),
-        ),
-        (SharedPool, "ReLU 'relu' taken out; no ReLU before it", {}),
-        (NoReLU, "no ReLU before it", {}),
-        (Unused, "the layer is never called", {}),
-    ],
-)
-def test_a_relu_is_taken_out_only_where_nothing_else_needs_it(
-    kind: type[Net], said: str, stays: dict[str, str]
-) -> None:
-    model = kind()
-    report = replace_pooling(model, PosetPool2d())
-    assert replaced(report) == {"pool": said}
-    assert left(report) == stays
-    assert isinstance(model.pool, PosetPool2d)
-    assert isinstance(model.relu, nn.Identity if "taken out" in said else nn.ReLU)
-
-
-class DataDependent(nn.Module):
-    """Cannot be traced: which way it goes depends on its input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.MaxPool2d(2)
-        )
-        self.relu, self.pool = nn.ReLU(), nn.AvgPool2d(2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.features(x)
-        return self.pool(self.relu(x)) if x.sum() > 0 else x
-
-
-def test_without_a_trace_neighbours_in_a_sequence_are_known() -> None:
-    model = DataDependent()
-    report = replace_pooling(model, PosetPool2d())
-    unknown = "no ReLU found before it (the model cannot be traced: TraceError)"
+def test_a_changed_model_can_be_changed_again() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.MaxPool2d(2))
+    replace_pooling(model, PosetPool2d("chain"))
+    model.extend([nn.Conv2d(4, 4, 1), nn.ReLU(), nn.AvgPool2d(2), nn.Dropout2d(), nn.AvgPool2d(2)])
+    report = replace_pooling(model, PosetPool2d("N"))
     assert replaced(report) == {
-        "features.2": "ReLU '1' of 'features' taken out",
-        "features.4": unknown,
-        "pool": unknown,
+        "5": taken("4"),
+        "7": "no ReLU between it and the poset pooling '5', which has a floor of its own",
     }
-    assert isinstance(model.features[1], nn.Identity)
-    assert isinstance(model.relu, nn.ReLU)
-    with pytest.warns(NonNegativeInputWarning):  # by the layer whose ReLU was not found
-        model(torch.randn(1, 3, 16, 16))
+    assert [model[place].poset for place in (2, 5)] == [PosetPool2d("chain").poset, PosetPool2d("N").poset]
+    assert replace_pooling(model, PosetPool2d("N")) == PoolingReplacement((), ())
+    model.append(nn.MaxPool2d(2))
+    model[5], model[7] = nn.Identity(), PosetPool2d("N")
+    assert replaced(replace_pooling(model, PosetPool2d("N"))) == {
+        "8": "no ReLU between it and the poset pooling '7', which has a floor of its own"
+    }
 
 
-class Counting(Net):
-    """Its forward method changes the module itself."""
-
-    calls = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.calls += 1
-        return self.pool(self.relu(self.first(x)))
-
-
-def test_looking_at_a_model_does_not_run_it() -> None:
-    model = Counting()
-    weights = copy.deepcopy(model.state_dict())
-    assert replaced(replace_pooling(model, PosetPool2d())) == {"pool": taken("relu")}
-    assert model.calls == 0
-    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
+def test_features_of_a_changed_model_can_be_extracted() -> None:
+    model = torchvision.models.resnet18(num_classes=3).eval()
+    replace_pooling(model, PosetPool2d("N", scale=0.25))
+    x = torch.randn(2, 3, 33, 34)
+    with torch.no_grad():
+        stem_maps = model.maxpool(model.bn1(model.conv1(x)))
+        features = create_feature_extractor(model, {"maxpool": "stem", "fc": "out"})(x)
+        assert torch.equal(features["stem"], stem_maps)
+        assert torch.equal(features["out"], model(x))
 
 
 # --- the report and the errors ------------------------------------------------------------------------------------
@@ -360,22 +312,31 @@ def test_the_report_reads_as_lines() -> None:
     report = replace_pooling(stem(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1)), PosetPool2d("chain"))
     assert str(report) == (
         "replaced 3: MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False) -> "
-        "PosetPool2d('1<2, 2<3, 3<4', kernel_size=(2, 2), stride=(2, 2), padding=(0, 0), ceil_mode=False, scale=1); "
-        "ReLU '2' taken out\n"
+        f"{PosetPool2d('chain', ceil_mode=False)}; ReLU '2' taken out\n"
         "left 4: AdaptiveAvgPool2d(output_size=1), AdaptiveAvgPool2d has no poset counterpart"
     )
     assert str(replace_pooling(nn.Sequential(nn.Linear(2, 2)), PosetPool2d())) == "the model has no 2-d pooling"
 
 
-@pytest.mark.parametrize("layer", [PosetPool2d(stride=1), PosetPool2d("chain", 3, 2)])
+@pytest.mark.parametrize("layer", [PosetPool2d(stride=1), PosetPool2d(padding=1), PosetPool2d("1<2", (1, 2), 2)])
 def test_the_layer_must_halve_with_a_small_window(layer: PosetPool2d) -> None:
     model = stem(nn.MaxPool2d(2))
     with pytest.raises(ArgumentError) as caught:
         replace_pooling(model, layer)
-    assert str(caught.value) == f"layer must have a 2×2 window and stride 2, got {layer}"
+    assert str(caught.value) == f"layer must have a 2×2 window, stride 2 and no padding, got {layer}"
     assert isinstance(model[3], nn.MaxPool2d)
 
 
 def test_a_model_that_is_a_pooling_layer_cannot_be_changed_in_place() -> None:
     with pytest.raises(ArgumentError, match=r"^model is itself a pooling layer, MaxPool2d\(.*\); use the poset layer "):
         replace_pooling(nn.MaxPool2d(2), PosetPool2d())
+
+
+def test_arguments_of_another_type_are_refused() -> None:
+    model = stem(nn.MaxPool2d(2))
+    with pytest.raises(ArgumentTypeError) as caught:
+        replace_pooling(model, "N")  # type: ignore[arg-type]
+    assert str(caught.value) == "layer must be a PosetPool2d, such as PosetPool2d('N'), got 'N'"
+    with pytest.raises(ArgumentTypeError, match=r"^model must be a torch\.nn\.Module, got str$"):
+        replace_pooling("x", PosetPool2d())  # type: ignore[arg-type]
+    assert isinstance(model[3], nn.MaxPool2d)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import torch
-import torch.fx
-import torch.nn.functional as F
 from torch import nn
 
-from cenote.errors import ArgumentError
+from cenote.errors import ArgumentError, ArgumentTypeError
 from cenote.pooling.order_theory.pooling import PosetPool2d
+from cenote.pooling.order_theory.tracing import POOLS_2D, Before, data_flow
 
-_POOLS_2D = (
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.LPPool2d,
-    nn.FractionalMaxPool2d,
-    nn.AdaptiveMaxPool2d,
-    nn.AdaptiveAvgPool2d,
-)
-_RELUS = (nn.ReLU, nn.ReLU6)
-_RELU_CALLS = (F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, "relu", "relu_")
-_POOL_CALLS = (F.max_pool2d, F.avg_pool2d, torch.max_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d)
+_NOT_LOOKED = Before((), "ReLU not looked at")
+_CEIL_MODES = {((1, 1), False): True, ((0, 0), True): False}
+"""Of a 2×2 window, by padding and ``ceil_mode`` of a 3×3 one with as large a map: ⌈H/2⌉ and ⌊H/2⌋ for every H."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +27,8 @@ class Replaced:
     """The layer that is there now."""
     relu: str
     """What was done with the ReLU before it."""
+    lost: str = ""
+    """What the old layer did and the new one does not; empty if nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,10 @@ class PoolingReplacement:
     left: tuple[Left, ...]
 
     def __str__(self) -> str:
-        lines = [f"replaced {item.name}: {item.before} -> {item.after}; {item.relu}" for item in self.replaced]
+        lines = [
+            f"replaced {item.name}: {item.before} -> {item.after}; {item.relu}" + (item.lost and f"; {item.lost}")
+            for item in self.replaced
+        ]
         lines += [f"left {item.name}: {item.layer}, {item.reason}" for item in self.left]
         return "\n".join(lines) or "the model has no 2-d pooling"
 
@@ -66,54 +60,73 @@ def replace_pooling(model: nn.Module, layer: PosetPool2d, *, remove_relu: bool =
     """Replace a model's 2-d max and average pooling by poset pooling, in place.
 
     Layers with a 2×2 window and stride 2 are replaced as they are; 3×3 windows with stride 2 become 2×2 windows with
-    stride 2, which keeps the size of the map for padding 1 and for odd maps without padding. All others, adaptive
-    ones among them, are left. The ReLU right before a replaced layer is taken out, since on non-negative input every
-    poset filter is sum pooling (arXiv 2412.06097; the filter has its own floor at 0); where it cannot be taken out,
-    the report says why. Weights are kept, but a trained model has to be trained on: its maps change.
+    stride 2 where that gives maps of the same size whatever came in: with padding 1, or with ``ceil_mode`` and no
+    padding. All others, adaptive ones among them, are left. A ReLU before a replaced layer is taken out, since on
+    non-negative input every poset filter is sum pooling (arXiv 2412.06097; the filter has its own floor at 0, but no
+    cap as ReLU6 has); it is looked for through dropout, identities, max pooling and concatenations, and stays where
+    anything else needs it. The report says what was found. A layer used in several places is replaced by one layer,
+    used in the same places. Weights are kept, but a trained model has to be trained on: its maps change.
 
     Args:
-        model: A model such as torchvision's or timm's; changed in place.
-        layer: The layer to put in, with a 2×2 window and stride 2; copied for each place.
-        remove_relu: Whether to take out the ReLU before a replaced layer.
+        model: A model such as torchvision's or timm's; changed in place. It is traced (torch.fx) in the mode it is
+            in, training or not, and not run.
+        layer: The layer to put in, with a 2×2 window, stride 2 and no padding; copied for each layer that it
+            replaces, with the ``ceil_mode`` that keeps the size.
+        remove_relu: Whether to take out the ReLUs before replaced layers.
 
     Returns:
-        What was replaced and what was left.
+        What was replaced and what was left, by the path of the layer; a layer with several paths stands under each.
 
     Shapes:
-        The model's input and output keep their shapes.
+        The model's input and output keep their shapes, and so do the maps between, which need a batch dimension.
 
     Raises:
-        ArgumentError: If ``layer`` does not have a 2×2 window and stride 2, or the model itself is a pooling layer.
+        ArgumentError: If ``layer`` is padded or does not have a 2×2 window and stride 2, or the model itself is a
+            pooling layer.
+        ArgumentTypeError: If ``model`` is not a module or ``layer`` not a ``PosetPool2d``.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
         >>> print(replace_pooling(model, PosetPool2d("N")).replaced[0].relu)
         ReLU '2' taken out
     """
-    if layer.kernel_size != (2, 2) or layer.stride != (2, 2):
-        raise ArgumentError(f"layer must have a 2×2 window and stride 2, got {layer}")
-    if isinstance(model, _POOLS_2D):
-        raise ArgumentError(f"model is itself a pooling layer, {model}; use the poset layer in its place")
-    flow = _DataFlow.of(model)
-    replaced, left = [], []
-    for name, pool in list(model.named_modules()):
-        if not isinstance(pool, _POOLS_2D):
-            continue
-        if reason := _reason_to_leave(pool):
-            left.append(Left(name, str(pool), reason))
-            continue
-        new = layer.with_ceil_mode(_ceil_mode(pool)).train(pool.training)
-        relu = _remove_relu(model, flow, name) if remove_relu else "ReLU not looked at"
-        _put(model, name, new)
-        replaced.append(Replaced(name, str(pool), str(new), relu))
+    _check(model, layer)
+    # A layer used in two places has two paths.
+    pools = [item for item in model.named_modules(remove_duplicate=False) if isinstance(item[1], POOLS_2D)]
+    new = {pool: _counterpart(pool, layer) for pool in dict.fromkeys(pool for _, pool in pools) if not _reason(pool)}
+    places = [(name, pool) for name, pool in pools if pool in new]
+    left = [Left(name, str(pool), _reason(pool)) for name, pool in pools if pool not in new]
+    flow = data_flow(model, list(new))
+    # All is looked at before anything is changed: what stands before one layer depends on the others.
+    before = {name: flow.before(name) if remove_relu else _NOT_LOOKED for name, _ in places}
+    for name, pool in places:
+        _put(model, name, new[pool])
+    for relu in dict.fromkeys(relu for found in before.values() for relu in found.relus):
+        _put(model, relu, nn.Identity())
+    replaced = [Replaced(name, str(pool), str(new[pool]), before[name].said, _lost(pool)) for name, pool in places]
     left += [Left(name, call, "called as a function; put a layer there by hand") for name, call in flow.pool_calls]
     return PoolingReplacement(tuple(replaced), tuple(left))
 
 
-def _reason_to_leave(pool: nn.Module) -> str:
+def _check(model: nn.Module, layer: PosetPool2d) -> None:
+    if not isinstance(model, nn.Module):
+        raise ArgumentTypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if not isinstance(layer, PosetPool2d):
+        raise ArgumentTypeError(f"layer must be a PosetPool2d, such as PosetPool2d('N'), got {layer!r}")
+    if (layer.kernel_size, layer.stride, layer.padding) != ((2, 2), (2, 2), (0, 0)):
+        raise ArgumentError(f"layer must have a 2×2 window, stride 2 and no padding, got {layer}")
+    if isinstance(model, POOLS_2D):
+        raise ArgumentError(f"model is itself a pooling layer, {model}; use the poset layer in its place")
+
+
+def _reason(pool: nn.Module) -> str:
     """Why a layer is not replaced; empty if it is."""
+    kind = type(pool).__name__
     if type(pool) not in (nn.MaxPool2d, nn.AvgPool2d):
-        return f"{type(pool).__name__} has no poset counterpart"
+        for base in (nn.MaxPool2d, nn.AvgPool2d):
+            if isinstance(pool, base):
+                return f"{kind} is a subclass of {base.__name__}, and how it pads is not known"
+        return f"{kind} has no poset counterpart"
     kernel, stride, padding = _pair(pool.kernel_size), _pair(pool.stride), _pair(pool.padding)
     if _pair(getattr(pool, "dilation", 1)) != (1, 1):
         return "its window is dilated"
@@ -123,17 +136,25 @@ def _reason_to_leave(pool: nn.Module) -> str:
         return "only 2×2 and 3×3 windows with stride 2 are replaced"
     if kernel == (2, 2) and padding != (0, 0):
         return "its 2×2 window is padded"
+    if kernel == (3, 3) and (padding, bool(pool.ceil_mode)) not in _CEIL_MODES:
+        return f"its 3×3 window (padding {padding}, ceil_mode={pool.ceil_mode}) can give another size than a 2×2 window"
     return ""
 
 
-def _ceil_mode(pool: nn.Module) -> bool:
-    """The mode in which a 2×2 window gives maps of the replaced layer's size.
-
-    A 3×3 window with stride 2 gives ⌈H/2⌉ with padding 1, and ⌊H/2⌋ (for odd H, or with ceil_mode) with none.
-    """
+def _counterpart(pool: nn.Module, layer: PosetPool2d) -> PosetPool2d:
+    """A new layer that gives maps of the old one's size."""
+    ceil_mode = bool(pool.ceil_mode)
     if _pair(pool.kernel_size) == (3, 3):
-        return _pair(pool.padding) == (1, 1)
-    return bool(pool.ceil_mode)
+        ceil_mode = _CEIL_MODES[_pair(pool.padding), ceil_mode]
+    new = type(layer)(
+        layer.poset, layer.kernel_size, layer.stride, layer.padding, ceil_mode=ceil_mode, scale=layer.scale
+    )
+    return new.train(pool.training)
+
+
+def _lost(pool: nn.Module) -> str:
+    divisor = getattr(pool, "divisor_override", None)
+    return "" if divisor is None else f"its divisor_override={divisor} went"
 
 
 def _pair(value: object) -> tuple[int, int]:
@@ -143,76 +164,3 @@ def _pair(value: object) -> tuple[int, int]:
 def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, layer)
-
-
-# --- what comes before a layer ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _DataFlow:
-    """Which ReLU feeds which pooling layer, as far as the model can be traced."""
-
-    calls: dict[str, list[torch.fx.Node]] = field(default_factory=dict)
-    """Calls of each module, by its path."""
-    pool_calls: list[tuple[str, str]] = field(default_factory=list)
-    """Pooling called as a function: name of the node and of the function."""
-    untraced: str = ""
-    """Why the model could not be traced; empty if it could."""
-
-    @classmethod
-    def of(cls, model: nn.Module) -> _DataFlow:
-        try:
-            # A copy: tracing runs the model's Python code, which may set attributes.
-            graph = torch.fx.Tracer().trace(copy.deepcopy(model))
-        except Exception as error:  # any code may stand in a forward method, so anything may be raised
-            return cls(untraced=f"{type(error).__name__}")
-        calls: dict[str, list[torch.fx.Node]] = {}
-        pool_calls = []
-        for node in graph.nodes:
-            if node.op == "call_module":
-                calls.setdefault(str(node.target), []).append(node)
-            elif node.op == "call_function" and node.target in _POOL_CALLS:
-                pool_calls.append((node.name, getattr(node.target, "__name__", str(node.target))))
-        return cls(calls, pool_calls)
-
-
-def _remove_relu(model: nn.Module, flow: _DataFlow, pool: str) -> str:
-    """Take out the ReLU that feeds a pooling layer, if nothing else needs it; say what was done."""
-    if flow.untraced:
-        return _remove_relu_in_sequence(model, pool, flow.untraced)
-    done = [_remove_relu_before(model, flow, call) for call in flow.calls.get(pool, [])]
-    return "; ".join(dict.fromkeys(done)) or "the layer is never called"
-
-
-def _remove_relu_before(model: nn.Module, flow: _DataFlow, call: torch.fx.Node) -> str:
-    source = call.args[0] if call.args else None
-    if not isinstance(source, torch.fx.Node):
-        return "no ReLU before it"
-    if source.op in ("call_function", "call_method") and source.target in _RELU_CALLS:
-        return f"the ReLU before it, {source.name}, is a function call; take it out by hand"
-    name = str(source.target)
-    if source.op != "call_module" or not isinstance(model.get_submodule(name), _RELUS):
-        return "no ReLU before it"
-    if len(flow.calls[name]) > 1:
-        return f"ReLU {name!r} stays: it is called {len(flow.calls[name])} times"
-    if len(source.users) > 1:
-        return f"ReLU {name!r} stays: other layers read it too"
-    _put(model, name, nn.Identity())
-    return f"ReLU {name!r} taken out"
-
-
-def _remove_relu_in_sequence(model: nn.Module, pool: str, why: str) -> str:
-    """Without a trace, a ReLU is only known to feed a layer if both stand side by side in a Sequential."""
-    parent, _, child = pool.rpartition(".")
-    siblings = model.get_submodule(parent)
-    before = _previous(siblings, child) if isinstance(siblings, nn.Sequential) else None
-    if before is None or not isinstance(siblings.get_submodule(before), _RELUS):
-        return f"no ReLU found before it (the model cannot be traced: {why})"
-    setattr(siblings, before, nn.Identity())
-    return f"ReLU {before!r} of {parent!r} taken out"
-
-
-def _previous(siblings: nn.Sequential, child: str) -> str | None:
-    names = [name for name, _ in siblings.named_children()]
-    position = names.index(child)
-    return names[position - 1] if position else None
