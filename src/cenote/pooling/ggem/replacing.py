@@ -120,8 +120,8 @@ def parameter_groups(
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 4), GGeM(4, groups=2))
         >>> groups = parameter_groups(model, learning_rate=1e-3, weight_decay=0.05, exponent_factor=10)
-        >>> [(len(group["params"]), group["lr"], group["weight_decay"]) for group in groups]
-        [(2, 0.001, 0.05), (1, 0.01, 0.0)]
+        >>> print(*((len(group["params"]), group["lr"], group["weight_decay"]) for group in groups))
+        (2, 0.001, 0.05) (1, 0.01, 0.0)
     """
     if not exponent_factor > 0:
         raise ArgumentError(f"exponent_factor must be positive, got {exponent_factor}")

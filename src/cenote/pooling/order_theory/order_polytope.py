@@ -45,8 +45,8 @@ class OrderPolytope:
         >>> polytope = OrderPolytope(Poset.from_hasse("1<2>3<4"))
         >>> len(polytope.vertices), len(polytope.facets.bounds), polytope.volume
         (8, 7, Fraction(5, 24))
-        >>> [polytope.ehrhart(t) for t in range(4)]
-        [1, 8, 31, 85]
+        >>> print(*(polytope.ehrhart(t) for t in range(4)))
+        1 8 31 85
     """
 
     def __init__(self, poset: Poset) -> None:
