@@ -361,8 +361,8 @@ def test_trials_that_cannot_be_told_apart_are_refused(
 
 
 def test_a_listed_paper_cannot_be_run(tmp_path: Path) -> None:
-    with pytest.raises(NotRunnableError, match="ggem is listed: its method is not here yet"):
-        run(get_card("ggem"), root=tmp_path / "runs")
+    with pytest.raises(NotRunnableError, match="l-sfan is listed: its method is not here yet"):
+        run(get_card("l-sfan"), root=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
