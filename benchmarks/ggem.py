@@ -41,7 +41,7 @@ def main(
     busy_cores = machine_load().busy_cores
     shape = (BATCH, TOKENS, CHANNELS)
     console.print(f"busy cores before: {busy_cores:.2f}; tokens {shape}; {torch.get_num_threads()} threads")
-    repeats = 5 if quick else 11
+    repeats = 7 if quick else 11
     for dtype in (torch.float32, torch.bfloat16):
         for backward in (False, True):
             console.print(_table(dtype, backward, repeats))

@@ -49,7 +49,7 @@ def main(
     console.print(f"busy cores before: {busy_cores:.2f}; input {SHAPE}; {torch.get_num_threads()} threads")
     posets = (1, 12, 13) if quick else range(16)
     for title, (layout, dtype, backward, target) in CASES.items():
-        console.print(_table(title, posets, layout, dtype, backward, target, repeats=5 if quick else 9))
+        console.print(_table(title, posets, layout, dtype, backward, target, repeats=7 if quick else 9))
     console.print(f"memory kept for the backward pass: {kept_bytes():.2f} bytes per output")
 
 

@@ -54,7 +54,7 @@ def environment() -> Environment:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=available_cores(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         packages={name: version for name in _WATCHED if (version := _version(name))},
     )
@@ -83,3 +83,8 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, which is also how many trials run side by side by default."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -22,7 +22,7 @@ from cenote.catalog.fingerprint import fingerprint
 from cenote.catalog.results import DataSource, Figure, Record, Result, Verdict, file_checksum
 from cenote.errors import ArgumentError, CenoteError, RunError, StorageError
 from cenote.lab.experiment import Context, Experiment, Settings, Trial, load_experiment
-from cenote.lab.provenance import commit, environment
+from cenote.lab.provenance import available_cores, commit, environment
 from cenote.lab.runs import Header, RunFolder, dump_settings, new_run_id, runs_root
 
 
@@ -166,7 +166,7 @@ def _now() -> dt.datetime:
 
 def _workers(jobs: int | None) -> int:
     if jobs is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return available_cores()
     if jobs < 1:
         raise ArgumentError(f"jobs must be at least 1, got {jobs}")
     return jobs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import os
 import sys
 import time
 import tomllib
@@ -24,6 +23,7 @@ from cenote.catalog.results import latest
 from cenote.errors import ArgumentError, RunError
 from cenote.lab import data
 from cenote.lab.experiment import load_experiment
+from cenote.lab.provenance import available_cores
 from cenote.lab.publishing import Check, compare, publish
 from cenote.lab.report import terminal_summary
 from cenote.lab.runner import Progress, run
@@ -81,7 +81,7 @@ def report_progress(jobs: int | None = None) -> Iterator[Callable[[Progress], No
     Args:
         jobs: Trials side by side; the number of cores by default.
     """
-    pace = Pace(jobs or _cores())
+    pace = Pace(jobs or available_cores())
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(pace)
@@ -115,11 +115,6 @@ class Pace:
             self._warm = progress.elapsed
             return progress.seconds_left
         return (progress.elapsed - self._warm) / (fresh - self._workers) * (progress.total - progress.done)
-
-
-def _cores() -> int:
-    """How many trials the runner measures side by side by default."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Lines:

@@ -252,7 +252,7 @@ def _parameters(model: nn.Module) -> int:
 
 
 def _cost(trial: Trial, settings: GgemSettings, data: ImageClassification) -> Iterator[Record]:
-    """Time one training step of every arm, in turns, with one thread."""
+    """Time forward and backward pass of every arm on one batch, in turns, with one thread."""
     images = Normalization.of(data.train.images).apply(torch.from_numpy(data.train.images[: settings.batch_size]))
     labels = torch.from_numpy(data.train.labels[: settings.batch_size])
     steps = {arm: _step(network(arm, settings, data, seed=0).model, images.contiguous(), labels) for arm in ARMS}
