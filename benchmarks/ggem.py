@@ -17,11 +17,12 @@ from typing import Annotated
 import timm
 import torch
 import typer
+from _tables import begin, table
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from cenote.lab.timing import Timings, machine_load, require_idle, time_interleaved
+from cenote.lab.timing import time_interleaved
 from cenote.pooling.ggem.pooling import GGeM
 
 BATCH, TOKENS, CHANNELS, GROUPS = 32, 196, 192, 3
@@ -35,12 +36,7 @@ def main(
 ) -> None:
     """Print a table for each direction and dtype, and the share of a ViT-Tiny."""
     console = Console(width=110)
-    torch.set_num_threads(2)
-    if not busy:
-        require_idle(0.5)
-    busy_cores = machine_load().busy_cores
-    shape = (BATCH, TOKENS, CHANNELS)
-    console.print(f"busy cores before: {busy_cores:.2f}; tokens {shape}; {torch.get_num_threads()} threads")
+    begin(console, f"tokens {(BATCH, TOKENS, CHANNELS)}", busy)
     repeats = 7 if quick else 11
     for dtype in (torch.float32, torch.bfloat16):
         for backward in (False, True):
@@ -59,8 +55,7 @@ def _table(dtype: torch.dtype, backward: bool, repeats: int) -> Table:
     functions["limit: log and exp in place"] = lambda: buffer.log_().exp_()
     timings = time_interleaved(functions, repeats=repeats, min_seconds=0.2, warmup=2)
     direction = "forward+backward" if backward else "forward"
-    title = f"{str(dtype).removeprefix('torch.')} {direction}: target ≤ {RATIO_TO_MEAN:g} × mean"
-    return _rows(title, timings, "mean", RATIO_TO_MEAN)
+    return table(f"{str(dtype).removeprefix('torch.')} {direction}", timings, "mean", RATIO_TO_MEAN, ["GGeM"])
 
 
 def _share_of_vit(repeats: int) -> Table:
@@ -72,19 +67,7 @@ def _share_of_vit(repeats: int) -> Table:
             repeats=repeats,
             min_seconds=0.2,
         )
-    return _rows(f"share of a forward pass: target ≤ {SHARE_OF_VIT:.0%}", timings, "ViT-Tiny, 8 images", SHARE_OF_VIT)
-
-
-def _rows(title: str, timings: Timings, reference: str, target: float) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in ("what", "ms", f"ratio to {reference}", "95 % interval", ""):
-        table.add_column(column)
-    for name in timings.seconds:
-        ratio = timings.ratio(name, reference)
-        verdict = ("within" if ratio.median <= target else "MISSED") if name == "GGeM" else ""
-        interval = f"{ratio.low:.4f} – {ratio.high:.4f}"
-        table.add_row(name, f"{1e3 * timings.median(name):.2f}", f"{ratio.median:.4f}", interval, verdict)
-    return table
+    return table("share of a ViT-Tiny's forward pass", timings, "ViT-Tiny, 8 images", SHARE_OF_VIT, ["GGeM"])
 
 
 def _call(pool: Callable[[], Tensor], backward: bool) -> Callable[[], object]:

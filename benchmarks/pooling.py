@@ -1,27 +1,32 @@
-"""Poset pooling beside max pooling, on one machine, in one process, in turns.
+"""Poset pooling beside max pooling, in turns; every table in a process of its own.
 
     python benchmarks/pooling.py            # all sixteen posets, about four minutes
     python benchmarks/pooling.py --quick    # three posets
 
 Every figure is a ratio to ``torch.nn.functional.max_pool2d`` in the same memory format and dtype: the median of
 paired repeats with a 95 % interval. Beside it stand the limit, which is the time of cloning the input, and the naive
-way, which stacks the sums of all up-sets and takes their maximum. The benchmark refuses to run on a busy machine.
+way, which stacks the sums of all up-sets and takes their maximum. A table has its own process because the gradients
+are 25 MB each: whether the allocator keeps such blocks or asks the system for them anew at every call depends on what
+the process did before, and would otherwise make the second table differ from the first. The benchmark refuses to run
+on a busy machine.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 import typer
+from _tables import THREADS, begin, table
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from cenote.lab.timing import Timings, machine_load, require_idle, time_interleaved
+from cenote.lab.timing import Timings, time_interleaved
 from cenote.pooling.order_theory.four_points import NAMES, resolve_poset
 from cenote.pooling.order_theory.pooling import poset_pool2d
 
@@ -42,46 +47,20 @@ def main(
 ) -> None:
     """Print a table for every memory format, dtype and direction."""
     console = Console(width=110)
-    torch.set_num_threads(2)
-    if not busy:
-        require_idle(0.5)
-    busy_cores = machine_load().busy_cores
-    console.print(f"busy cores before: {busy_cores:.2f}; input {SHAPE}; {torch.get_num_threads()} threads")
-    posets = (1, 12, 13) if quick else range(16)
-    for title, (layout, dtype, backward, target) in CASES.items():
-        console.print(_table(title, posets, layout, dtype, backward, target, repeats=7 if quick else 9))
+    begin(console, f"input {SHAPE}", busy)
+    posets = (1, 12, 13) if quick else tuple(range(16))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as processes:
+        for title, (*_, target) in CASES.items():
+            timings = processes.submit(_time, title, posets, 7 if quick else 9).result()
+            names = [name for name in timings.seconds if name[0].isdigit()]
+            console.print(table(title, timings, "max_pool2d", target, names))
     console.print(f"memory kept for the backward pass: {kept_bytes():.2f} bytes per output")
 
 
-def _table(
-    title: str,
-    posets: tuple[int, ...] | range,
-    layout: torch.memory_format,
-    dtype: torch.dtype,
-    backward: bool,
-    target: float,
-    repeats: int,
-) -> Table:
-    timings = _time(posets, layout, dtype, backward, repeats)
-    table = Table(title=f"{title}: target ≤ {target:g} × max_pool2d", title_justify="left")
-    for column in ("what", "ms", "ratio to max_pool2d", "95 % interval", ""):
-        table.add_column(column)
-    for name in timings.seconds:
-        ratio = timings.ratio(name, "max_pool2d")
-        verdict = ("within" if ratio.median <= target else "MISSED") if name[0].isdigit() else ""
-        table.add_row(
-            name,
-            f"{1e3 * timings.median(name):.2f}",
-            f"{ratio.median:.3f}",
-            f"{ratio.low:.3f} – {ratio.high:.3f}",
-            verdict,
-        )
-    return table
-
-
-def _time(
-    posets: tuple[int, ...] | range, layout: torch.memory_format, dtype: torch.dtype, backward: bool, repeats: int
-) -> Timings:
+def _time(case: str, posets: tuple[int, ...], repeats: int) -> Timings:
+    layout, dtype, backward, _ = CASES[case]
+    torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     x = torch.randn(SHAPE).to(dtype).contiguous(memory_format=layout)
     direction = partial(_forward_backward, x) if backward else partial(_forward, x)

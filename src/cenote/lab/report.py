@@ -29,7 +29,7 @@ from cenote.catalog.results import ICONS as WORDS
 from cenote.catalog.results import Comparison, Figure, Record, Result, Verdict
 from cenote.catalog.terminal import verdict_label
 from cenote.errors import ArgumentError, ResultError
-from cenote.lab.wording import Scale
+from cenote.lab.wording import Scale, counted
 
 ICONS = {**WORDS, "not judged": "·"}
 """The sign before each word, a claim without a verdict included."""
@@ -172,7 +172,7 @@ def _page(card: Card, result: Result) -> _Page:
         result=result,
         preset=f"{result.preset}: {_PRESETS.get(result.preset, 'not the declared run, so not a published verdict')}",
         declared=result.preset in _PUBLISHABLE,
-        counts=tuple((word, _counted(word, words.count(word))) for word in ICONS if word in words),
+        counts=tuple((word, _word_count(word, words.count(word))) for word in ICONS if word in words),
         claims=claims,
         measured=_measured(card, result.records),
         settings=tuple(_flat(result.settings)),
@@ -180,8 +180,8 @@ def _page(card: Card, result: Result) -> _Page:
     )
 
 
-def _counted(word: str, number: int) -> str:
-    return f"{_count(number, 'claim')} not judged" if word == "not judged" else f"{ICONS[word]} {number} {word}"
+def _word_count(word: str, number: int) -> str:
+    return f"{counted(number, 'claim')} not judged" if word == "not judged" else f"{ICONS[word]} {number} {word}"
 
 
 def _claims(card: Card, result: Result) -> Iterator[_ClaimView]:
@@ -223,8 +223,8 @@ def _view(claim: Claim, preset: str, verdict: Verdict | None) -> _ClaimView:
 
 def _measured_on(claim: Claim, verdict: Verdict) -> str:
     if claim.replication == "seed" or not verdict.units:
-        return _count(verdict.seeds, "seed")
-    return f"{_count(verdict.units, claim.replication)}, {_count(verdict.seeds, 'seed')}"
+        return counted(verdict.seeds, "seed")
+    return f"{counted(verdict.units, claim.replication)}, {counted(verdict.seeds, 'seed')}"
 
 
 def _row(claim: Claim, comparison: Comparison, together: Sequence[Comparison], scale: Scale) -> _Row:
@@ -331,13 +331,13 @@ def _summary(records: Sequence[Record], scale: Scale) -> tuple[str, str]:
     """Mean ± sd over seeds, and over what; a bound's trials are summed instead."""
     if any(record.trials > 1 for record in records):
         trials = sum(record.trials for record in records)
-        return _number(sum(record.value for record in records), _PLAIN), _count(trials, "trial")
+        return _number(sum(record.value for record in records), _PLAIN), counted(trials, "trial")
     seeds: dict[object, list[float]] = {}
     for index, record in enumerate(records):
         seeds.setdefault(index if record.seed is None else ("seed", record.seed), []).append(record.value)
-    over = _count(len(seeds), "value" if records[0].seed is None else "seed")
+    over = counted(len(seeds), "value" if records[0].seed is None else "seed")
     if len(records) > len(seeds):
-        over += f", {_count(len(records), 'value')}"
+        over += f", {counted(len(records), 'value')}"
     diverged = sum(not all(map(math.isfinite, values)) for values in seeds.values())
     if diverged:
         return f"diverged in {diverged} of {len(seeds)}", over
@@ -399,11 +399,6 @@ def _with_unit(value: float, scale: Scale, decimals: int | None = None) -> str:
     return f"{text} {'point' if scale.unit == 'points' and text.lstrip('+−') == '1' else scale.unit}"
 
 
-def _count(number: int, noun: str) -> str:
-    plural = {"query": "queries"}.get(noun, f"{noun}s")
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
@@ -423,7 +418,7 @@ def _environment_rows(result: Result) -> Iterator[tuple[str, str]]:
     yield "started", _moment(result.started)
     yield "finished", _moment(result.finished)
     yield "time spent computing", _duration(result.seconds)
-    yield "machine", f"{machine.processor}, {_count(machine.cores, 'core')}, {machine.memory_gib:.1f} GiB"
+    yield "machine", f"{machine.processor}, {counted(machine.cores, 'core')}, {machine.memory_gib:.1f} GiB"
     yield "system", machine.platform
     yield "Python", machine.python
     yield from sorted(machine.packages.items())

@@ -48,9 +48,9 @@ def largest_error(claim: Claim, baselines: tuple[str, ...], largest: float, at: 
 def violations(events: int, trials: int, at: str) -> str:
     """Say how often a bound was violated; without a violation, how often it still may be."""
     if events:
-        return f"{_counted(events, 'violation')} in {_counted(trials, 'trial')}, the first on {at}."
+        return f"{counted(events, 'violation')} in {counted(trials, 'trial')}, the first on {at}."
     bound = f"{rule_of_three(trials):.2g}"
-    return f"No violation in {_counted(trials, 'trial')}; the 95 % upper bound of their rate, 3/N, is {bound}."
+    return f"No violation in {counted(trials, 'trial')}; the 95 % upper bound of their rate, 3/N, is {bound}."
 
 
 def designed(reason: str) -> str:
@@ -223,8 +223,11 @@ def _percent(level: float) -> str:
     return f"{100 * level:.4g} %"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it must be: ``1 seed``, ``1,000 queries``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
 
 
 def _magnitude(value: float) -> int:

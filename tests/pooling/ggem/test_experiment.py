@@ -123,7 +123,9 @@ def records() -> list[Record]:
 
 def test_every_record_is_there(records: list[Record]) -> None:
     measured = {(record.arm, record.metric) for record in records}
-    expected = {(arm, metric) for arm in ARMS for metric in ("accuracy", "map", "head_correlation", "step_ms")}
+    expected = {
+        (arm, metric) for arm in ARMS for metric in ("accuracy", "map", "head_correlation", "forward_backward_ms")
+    }
     expected |= {("ggem", "parameters_beyond_groups"), ("ggem", "exponent"), ("gem", "exponent")}
     assert measured == expected | {("ggem", "token_weight")}
     starts = [record.value for record in records if record.metric == "exponent" and record.x == 0]

@@ -12,16 +12,16 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from cenote.catalog.results import DataSource, Figure, Record
+from cenote.catalog.results import Figure, Record
+from cenote.lab.classification import ClassificationSettings, parameters, sources, step_times, subset
 from cenote.lab.data import ImageClassification
-from cenote.lab.experiment import Context, Experiment, Settings, Trial
-from cenote.lab.timing import time_interleaved
-from cenote.lab.training import Augmentation, Normalization, TrainingSettings, train
+from cenote.lab.experiment import Context, Experiment, Trial
+from cenote.lab.training import Normalization, TrainingSettings, train
+from cenote.lab.wording import counted
 from cenote.pooling.ggem.features import head_correlation, mean_average_precision
 from cenote.pooling.ggem.pooling import GeM, GGeM, token_weights
 from cenote.pooling.ggem.vit import Average, ClassToken, Maximum, PooledVit, SmallVit, TimmVit, timm_backbone
@@ -30,19 +30,16 @@ CLAIMED = ("ggem", "class-token", "average", "max", "gem")
 CONTROLS = ("more groups", "an exponent a channel", "p fixed at 3", "p fixed at 1")
 ARMS = CLAIMED + CONTROLS
 
-COST = "cost of a step"
+COST = "cost"
 """Arm of the trial that times all arms in turns."""
 
 SHOWN = frozenset({"mnist-5k", "digits", "fashion-mnist"})
 """Data sets whose terms allow their images in a published picture."""
 
 
-class GgemSettings(Settings):
+class GgemSettings(ClassificationSettings):
     """Settings of the comparison."""
 
-    train_images: int = Field(ge=10, description="Training images, equally many a class.")
-    test_images: int = Field(ge=10, description="Test images, equally many a class.")
-    epochs: int = Field(ge=1, description="Passes over the training images.")
     patch: int = Field(default=4, ge=1, description="Height and width of a patch in pixels.")
     dim: int = Field(default=48, ge=2, description="Width of a token: a multiple of heads and of more_groups.")
     heads: int = Field(default=4, ge=2, description="Attention heads; ggem has as many groups.")
@@ -53,14 +50,9 @@ class GgemSettings(Settings):
         default="", description="A timm vision transformer instead of the small one, such as timm:vit_tiny_patch16_224."
     )
     pretrained: bool = Field(default=False, description="Whether the backbone comes with its trained weights.")
-    batch_size: int = Field(default=64, ge=2, description="Images a step.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Peak of the schedule, of AdamW.")
-    flip: bool = Field(default=True, description="Mirror training images at random; not used on digits.")
-    shift: int = Field(default=2, ge=0, description="Shift training images at random by up to this many pixels.")
     queries: int = Field(default=1000, ge=1, description="Test images that search the others, at most half of them.")
     weighed_images: int = Field(default=4, ge=1, description="Test images whose token weights are kept.")
-    timing_repeats: int = Field(default=10, ge=2, description="Interleaved repetitions of each arm's step.")
-    timing_seconds: float = Field(default=0.05, gt=0, description="Length of one repetition.")
 
     @field_validator("backbone")
     @classmethod
@@ -144,8 +136,10 @@ def trials(settings: GgemSettings) -> list[Trial]:
 
 def measure(trial: Trial, settings: GgemSettings, context: Context) -> Iterable[Record]:
     """Train one arm and measure it, or time all arms."""
-    data = _subset(trial.data, settings, context)
-    return _cost(trial, settings, data) if trial.arm == COST else _training(trial, settings, data)
+    data = subset(trial.data, settings, context)
+    if trial.arm != COST:
+        return _training(trial, settings, data)
+    return step_times(trial, {arm: network(arm, settings, data, seed=0).model for arm in ARMS}, data, settings)
 
 
 def _training(trial: Trial, settings: GgemSettings, data: ImageClassification) -> Iterator[Record]:
@@ -169,7 +163,7 @@ def _training(trial: Trial, settings: GgemSettings, data: ImageClassification) -
     if trial.arm == "ggem":
         rival = network("average", settings, data, trial.seed).model
         assert isinstance(model.pooling, GGeM)
-        surplus = _parameters(model) - _parameters(rival) - model.pooling.groups
+        surplus = parameters(model) - parameters(rival) - model.pooling.groups
         yield trial.record("parameters_beyond_groups", float(surplus))
         if trial.seed == settings.first_seed and trial.data in SHOWN:
             yield from _weights(trial, model, data.test.images[: settings.weighed_images], log.normalization)
@@ -183,7 +177,7 @@ def _recipe(data: str, settings: GgemSettings) -> TrainingSettings:
         learning_rate=settings.learning_rate,
         weight_decay=0.0,  # of no parameter in any arm: decay would pull the exponents, and only them, out of range
         warmup_fraction=0.1,
-        augmentation=Augmentation(flip=settings.flip and data not in ("mnist-5k", "digits"), shift=settings.shift),
+        augmentation=settings.augmentation(data),
     )
 
 
@@ -247,50 +241,7 @@ def _weights(
             yield trial.record("token_weight", weight, unit=f"image-{image} token-{place}")
 
 
-def _parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _cost(trial: Trial, settings: GgemSettings, data: ImageClassification) -> Iterator[Record]:
-    """Time forward and backward pass of every arm on one batch, in turns, with one thread."""
-    images = Normalization.of(data.train.images).apply(torch.from_numpy(data.train.images[: settings.batch_size]))
-    labels = torch.from_numpy(data.train.labels[: settings.batch_size])
-    steps = {arm: _step(network(arm, settings, data, seed=0).model, images.contiguous(), labels) for arm in ARMS}
-    timings = time_interleaved(steps, repeats=settings.timing_repeats, min_seconds=settings.timing_seconds)
-    for arm in ARMS:
-        for repeat, seconds in enumerate(timings.seconds[arm]):
-            yield trial.record("step_ms", 1e3 * seconds, arm=arm, unit=f"repeat-{repeat}")
-
-
-def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], None]:
-    def step() -> None:
-        model.zero_grad()
-        F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
-
-    return step
-
-
 # --- data and pictures --------------------------------------------------------------------------------------------
-
-
-def _subset(name: str, settings: GgemSettings, context: Context) -> ImageClassification:
-    def load() -> ImageClassification:
-        data: ImageClassification = context.load(name)
-        return data.subset(min(settings.train_images, len(data.train)), min(settings.test_images, len(data.test)))
-
-    return context.remember((name, settings.train_images, settings.test_images), load)
-
-
-def sources(settings: GgemSettings, context: Context) -> Iterator[DataSource]:
-    """Describe the images the run reads."""
-    for name in settings.data:
-        data = _subset(name, settings, context)
-        yield DataSource(
-            name=name,
-            checksum=data.checksum(),
-            size=f"{len(data.train):,} training and {len(data.test):,} test images",
-            note=data.note,
-        )
 
 
 def figures(settings: GgemSettings, records: Sequence[Record], context: Context, folder: Path) -> Iterator[Figure]:
@@ -301,7 +252,7 @@ def figures(settings: GgemSettings, records: Sequence[Record], context: Context,
         yield from pictures.draw_scores(name, settings.seeds, records, folder, order=ARMS, controls=CONTROLS)
         yield from pictures.draw_exponents(name, records, folder)
         if name in SHOWN:
-            images = _subset(name, settings, context).test.images[: settings.weighed_images]
+            images = subset(name, settings, context).test.images[: settings.weighed_images]
             yield from pictures.draw_token_weights(name, images, records, folder)
 
 
@@ -312,12 +263,12 @@ def differs(settings: GgemSettings) -> Sequence[str]:
         network = f"timm's {settings.backbone.removeprefix('timm:')} with {weights}, at the loader's resolution"
     else:
         network = (
-            f"a vision transformer of {_counted(settings.layers, 'block')} with {settings.dim} channels and "
+            f"a vision transformer of {counted(settings.layers, 'block')} with {settings.dim} channels and "
             f"{settings.heads} heads, from scratch"
         )
     return (
         f"The paper trains ViTs on ImageNet-1K; this is {network}, on at most {settings.train_images:,} images of "
-        f"{', '.join(settings.data)} for {_counted(settings.epochs, 'epoch')} with {_counted(settings.seeds, 'seed')}.",
+        f"{', '.join(settings.data)} for {counted(settings.epochs, 'epoch')} with {counted(settings.seeds, 'seed')}.",
         "The paper's number of groups, initial exponents and optimizer settings are not known: ggem has one group a "
         f"head, every learned exponent starts at {settings.p:g} and learns with the rate of the weights, and no "
         "parameter of any arm decays.",
@@ -326,10 +277,6 @@ def differs(settings: GgemSettings) -> Sequence[str]:
         "Retrieval is by class among the test images, with what the classifier reads; the paper's retrieval "
         "benchmarks and its image-text learning are not measured.",
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 experiment = Experiment(
