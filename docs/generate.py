@@ -17,24 +17,17 @@ from pathlib import Path
 
 from cenote.catalog import Card, Claim, Result, Shelf, Verdict, latest, load_cards
 from cenote.catalog.card import Kind
+from cenote.catalog.claim_views import STATISTICS
 from cenote.catalog.files import write_bytes_atomic, write_text_atomic
 from cenote.catalog.fingerprint import is_stale
+from cenote.catalog.numbers import Scale
 from cenote.catalog.results import ICONS, RESULTS, Comparison, Figure
 from cenote.catalog.terminal import count_verdicts, paper_figure, verdict_label, word_of
-from cenote.lab.intervals import Interval
-from cenote.lab.wording import Scale
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PICTURES = Path("docs/images")
 """Where README's picture lies, from the root."""
-
-_STATISTICS = {
-    Kind.TREND: "slope",
-    Kind.RANK: "rank correlation",
-    Kind.EQUAL: "largest error",
-    Kind.BOUND: "share of violations",
-}
 
 
 def main() -> None:
@@ -279,7 +272,7 @@ def _comparisons(claim: Claim, verdict: Verdict) -> Iterator[tuple[str, ...]]:
     if not verdict.comparisons:
         yield data, "–", "–", "–", _paper_effect(claim), word
     for comparison in verdict.comparisons:
-        against = _text(comparison.baseline or _STATISTICS.get(claim.kind, "–"))
+        against = _text(comparison.baseline or STATISTICS.get(claim.kind, "–"))
         yield data, against, _estimate(claim, comparison), _interval(claim, comparison), _paper_effect(claim), word
         data = word = ""
 
@@ -380,7 +373,7 @@ def _interval(claim: Claim, comparison: Comparison) -> str:
         return "no interval"
     margin = claim.margin or 0.0
     against = (margin, 1.0) if claim.kind is Kind.RATIO else (0.0, margin, -margin)
-    return _scale(claim).interval(Interval(comparison.low, comparison.high), against)
+    return _scale(claim).interval(comparison.low, comparison.high, against)
 
 
 def _paper_effect(claim: Claim) -> str:

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cenote.catalog.card import Claim, Kind
+from cenote.catalog.numbers import MINUS, Scale
+from cenote.catalog.numbers import counted as counted  # experiments take it from here
 from cenote.lab.contrasts import as_measured
 from cenote.lab.intervals import Interval, bonferroni, rule_of_three
 from cenote.lab.rules import LEVEL, Reading, deciding
-
-MINUS = "−"
-
-_POINTS = frozenset({"fraction", "%", "percent"})
-_FINEST = 6  # decimals, beyond which a number is written with an exponent
-_FINER = 3  # decimals more than the spread asks for, to show on which side of a threshold an end lies
 
 
 def sentence(claim: Claim, word: str, readings: Sequence[Reading]) -> str:
@@ -56,66 +52,6 @@ def violations(events: int, trials: int, at: str) -> str:
 def designed(reason: str) -> str:
     """Explain a verdict on data made so that the claim must hold."""
     return f"The data were generated so that the claim must hold, so this is no evidence for it. {reason}"
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How numbers of a claim are written.
-
-    Attributes:
-        factor: What a value is multiplied with: 100 for a fraction, which is written in points.
-        unit: The unit behind the number, empty if it has none.
-        signed: Whether a plus is written.
-    """
-
-    factor: float = 1.0
-    unit: str = ""
-    signed: bool = True
-
-    @classmethod
-    def of(cls, claim: Claim) -> Scale:
-        """Return the scale of a claim's differences or statistics."""
-        if claim.kind is Kind.RATIO:
-            return cls(signed=False)
-        if claim.kind is Kind.RANK:
-            return cls()
-        unit = "points" if claim.metric_unit in _POINTS else claim.metric_unit
-        if claim.kind is Kind.TREND:
-            unit = f"{unit} per unit of x".strip()
-        return cls(100.0 if claim.metric_unit == "fraction" else 1.0, unit)
-
-    def number(self, value: float) -> str:
-        """Write a number as it was declared: '0.5 points'."""
-        return self._with_unit(f"{value * self.factor:.6g}".replace("-", MINUS))
-
-    def interval(self, interval: Interval, against: Sequence[float]) -> str:
-        """Write an interval so finely that its side of each threshold shows: '+0.4 to +1.9 points'."""
-        if interval.width == 0:
-            return f"exactly {self._with_unit(self._written(interval.low, '.6g'))}"
-        form = self._form(interval, against, interval.width)
-        return self._with_unit(f"{self._written(interval.low, form)} to {self._written(interval.high, form)}")
-
-    def end(self, value: float, against: Sequence[float], spread: float) -> str:
-        """Write one end of an interval as finely: '+0.4 points'."""
-        form = self._form((value,), against, spread) if spread > 0 else ".6g"
-        return self._with_unit(self._written(value, form))
-
-    def _form(self, ends: Sequence[float], against: Sequence[float], spread: float) -> str:
-        """Two digits of the spread, and more where an end lies closer to a threshold."""
-        decimals = 1 - _magnitude(spread * self.factor)
-        gaps = [abs(end - threshold) * self.factor for end in ends for threshold in against if end != threshold]
-        closest = max([-_magnitude(gap) for gap in gaps], default=0)
-        decimals = max(decimals, min(closest, decimals + _FINER), 0)
-        return f",.{decimals}f" if decimals <= _FINEST else ".3e"
-
-    def _written(self, value: float, form: str) -> str:
-        sign = "+" if self.signed else ""
-        return f"{value * self.factor:{sign}{form}}".replace("-", MINUS)
-
-    def _with_unit(self, text: str) -> str:
-        if self.unit == "points" and text.lstrip(f"+{MINUS}") == "1":
-            return f"{text} point"
-        return f"{text} {self.unit}".strip()
 
 
 @dataclass(frozen=True)
@@ -163,7 +99,7 @@ def _for_fails(claim: Claim, reading: Reading) -> tuple[str, str]:
 
 def _figures(claim: Claim, interval: Interval) -> str:
     low, high = sorted(as_measured(claim, end) for end in interval)
-    return Scale.of(claim).interval(Interval(low, high), _thresholds(claim))
+    return Scale.of(claim).interval(low, high, _thresholds(claim))
 
 
 def _thresholds(claim: Claim) -> tuple[float, ...]:
@@ -221,14 +157,3 @@ def _bonferroni(share: int) -> str:
 
 def _percent(level: float) -> str:
     return f"{100 * level:.4g} %"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it must be: ``1 seed``, ``1,000 queries``."""
-    if count == 1:
-        return f"1 {noun}"
-    return f"{count:,} {noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
-
-
-def _magnitude(value: float) -> int:
-    return math.floor(math.log10(value))
