@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -13,6 +14,8 @@ from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import Poset, all_posets
 from cenote.pooling.order_theory.commands import facts, read_poset
 from cenote.pooling.order_theory.hasse import draw_text, lay_out
+from cenote.pooling.order_theory.order_polytope import OrderPolytope
+from cenote.pooling.order_theory.polytope_pictures import faces, poolings
 
 from .test_poset_algebra import crown
 
@@ -21,6 +24,39 @@ def call(*arguments: str, code: int = 0, columns: int = 100) -> str:
     outcome = CliRunner(env={"COLUMNS": f"{columns}"}).invoke(app, ["poset", *arguments])
     assert outcome.exit_code == code, outcome.output
     return outcome.stdout if code == 0 else outcome.stderr
+
+
+# --- polytopes ----------------------------------------------------------------------------------------------------
+
+
+def test_four_poolings_of_three_entries_are_maxima_over_their_polytopes() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    poset = Poset.from_hasse("1<2>3")
+    sums = x @ np.array(list(OrderPolytope(poset).vertices)).T
+    expected = [x.max(1), x.mean(1), (x.max(1) + x.mean(1)) / 2, sums.max(1)]
+    polytopes = list(poolings(poset).values())
+    np.testing.assert_allclose([polytope.support(x) for polytope in polytopes], expected, rtol=0, atol=1e-12)
+    assert "poset 1<2, 3<2" in call("compare", "1<2>3")
+    with pytest.raises(ArgumentError, match="poset must have 3 points"):
+        poolings(Poset.chain(4))
+
+
+@pytest.mark.parametrize("poset", all_posets(3), ids=Poset.hasse)
+def test_faces_have_the_corners_that_lie_on_a_facet(poset: Poset) -> None:
+    polytope = OrderPolytope(poset)
+    matrix, bounds = polytope.facets
+    on_facets = [
+        {tuple(vertex) for vertex in polytope.vertices.tolist() if np.isclose(row @ vertex, bound)}
+        for row, bound in zip(matrix, bounds, strict=True)
+    ]
+    drawn = [{tuple(corner) for corner in face.astype(int).tolist()} for face in faces(polytope.vertices)]
+    assert sorted(map(sorted, drawn)) == sorted(map(sorted, on_facets))
+
+
+def test_a_polygon_is_its_only_face_and_goes_around() -> None:
+    (square,) = faces([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]])
+    assert {float(np.abs(a - b).sum()) for a, b in zip(square, np.roll(square, 1, axis=0), strict=True)} == {1.0}
+    assert not list(faces([[0, 0, 0], [1, 1, 1]]))
 
 
 # --- diagrams -----------------------------------------------------------------------------------------------------
@@ -103,6 +139,8 @@ def test_the_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         low, high = picture.convert("L").getextrema()
     assert low < 80 < 250 < high
     call("show", "chain", "--points", "1", "--png", str(path))
+    call("show", "chain", "--points", "3", "--png", str(path))
+    call("compare", "--png", str(path))
     assert "figures are saved as .png" in call("show", "N", "--png", str(tmp_path / "n.jpg"), code=2)
     assert "could not be written" in call("show", "N", "--png", str(tmp_path / "no" / "n.png"), code=2)
     assert [file.name for file in tmp_path.iterdir()] == ["n.png"]
@@ -115,6 +153,8 @@ def test_the_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         (("show", "16"), "poset index must be 0 to 15, got 16"),
         (("show", "1<2<1"), "relations contain the cycle"),
         (("show", "1<"), "is not a Hasse string"),
+        (("compare", "1<2<3<4"), "names point 4, but has 3 points"),
+        (("compare", "N"), "is not a Hasse string"),
     ],
 )
 def test_errors_are_one_sentence(arguments: tuple[str, ...], said: str) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from cenote.errors import ArgumentError
 from cenote.lab import plots
 from cenote.lab.style import INK, QUIET, SUBJECT, house_style, single_figure
-from cenote.pooling.order_theory import table9
+from cenote.pooling.order_theory import polytope_pictures, table9
 from cenote.pooling.order_theory.four_points import HASSE, NAMES, resolve_poset
 from cenote.pooling.order_theory.gradient_reach import expected_reach
 from cenote.pooling.order_theory.hasse import draw_text, lay_out
@@ -32,6 +32,10 @@ _TABLE_WIDTH = 132
 
 _WRAPPED = 40
 """Characters of a line of facts beside the picture."""
+
+
+_CUBE = 2.2
+"""Inches under the diagram of three points for their polytope."""
 
 
 @app.callback()
@@ -93,6 +97,26 @@ def table() -> None:
         f"{table9.simultaneous_half_width():.2f} points that differences must exceed to be told from chance together "
         "(Tukey, 95 %); that does not show that the filters are equal."
     )
+
+
+@app.command()
+def compare(
+    poset: Annotated[str, typer.Argument(help="A Hasse string of three points, such as '1<2>3'.")] = "1<2>3",
+    png: Annotated[Path | None, typer.Option(help="Also draw the four polytopes into this .png file.")] = None,
+) -> None:
+    """Set a filter of three entries beside max, average and mixed pooling: each is the maximum over a polytope."""
+    polytopes = polytope_pictures.poolings(Poset.from_hasse(poset, 3))
+    if png is not None:
+        plots.save(polytope_pictures.draw_side_by_side(polytopes), png)
+    rows = Table(box=None, pad_edge=False)
+    for column in ("pooling", "vertices of the polytope", "of (1, 2, 3)", "of (1, -2, 3)"):
+        rows.add_column(column, overflow="fold")
+    for name, polytope in polytopes.items():
+        corners = " ".join("(" + ", ".join(f"{y:.3g}" for y in vertex) + ")" for vertex in polytope.vertices)
+        rows.add_row(name, corners, *(f"{polytope.support(x):.3g}" for x in ((1, 2, 3), (1, -2, 3))))
+    Console(highlight=False, markup=False).print(rows)
+    if png is not None:
+        Console(highlight=False, markup=False).print(f"picture: {png}", soft_wrap=True)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -185,10 +209,15 @@ def picture(poset: Poset, lines: Sequence[tuple[str, str]]) -> Figure:
     levels = max((level for _, level in places), default=0)
     texts = [(name, textwrap.wrap(text.partition(" (vertices")[0], _WRAPPED)) for name, text in lines]
     rows = sum(len(wrapped) for _, wrapped in texts)
-    height = max(0.23 * rows + 0.4, 0.62 * levels + 0.9)
+    in_space = poset.n == 3
+    height = max(0.23 * rows + 0.4, 0.62 * levels + 0.9 + (_CUBE if in_space else 0))
     figure, axes = single_figure(height)
     figure.set_layout_engine("none")
-    axes.set_position((0.02, 0.04, 0.33, 0.92))
+    below = _CUBE / height if in_space else 0.0
+    axes.set_position((0.02, below + 0.04 * (1 - below), 0.33, 0.92 * (1 - below)))
+    if in_space:
+        space = figure.add_axes((0.02, 0.0, 0.33, below), projection="3d")
+        polytope_pictures.draw_polytope(space, OrderPolytope(poset).polytope)
     for path in diagram.edges.values():
         axes.plot(*zip(*path, strict=True), color=QUIET, linewidth=1.4, zorder=1)
     for point, (x, level) in diagram.places.items():
