@@ -173,6 +173,7 @@ def test_new_writes_a_room_that_is_listed_at_once(tmp_path: Path) -> None:
         copy = tmp_path / path.relative_to(PACKAGE)
         copy.parent.mkdir(parents=True)
         copy.write_bytes(path.read_bytes())
+    (tmp_path / "pooling" / "ggem" / "card.toml").write_text("schema_version = 0")  # somebody is just editing it
     files = write_skeleton("tracking", "new-paper", title="A “New” Paper", arxiv="2601.00001", published="2026-01-02",
                            authors=3, package=tmp_path)  # fmt: skip
     assert [file.name for file in files] == ["card.toml", "__init__.py"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cenote.catalog.card import Card
 from cenote.catalog.files import write_files_atomic
-from cenote.catalog.loading import PLACEHOLDER, explain_invalid, load_cards
+from cenote.catalog.loading import PLACEHOLDER, explain_invalid, read_cards
 from cenote.catalog.terminal import shelf_named
 from cenote.errors import ArgumentError, StorageError
 
@@ -83,7 +83,8 @@ def write_skeleton(
         slug_word=slug.replace("-", " "),
     )
     card = _validated(text)
-    for other in load_cards(package):
+    others, _ = read_cards(package)  # a damaged card elsewhere is no reason to refuse a new one
+    for other in others:
         if card.slug == other.slug or card.arxiv == other.arxiv:
             raise ArgumentError(f"slug {slug!r} or arxiv {arxiv!r} is taken by {other.slug}: {other.title}")
     folder = package / place / card.folder
