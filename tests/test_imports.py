@@ -125,7 +125,7 @@ def group_of(module: str) -> str:
     is_room = (PACKAGE / parts[0] / parts[1] / "card.toml").is_file()
     if is_room and len(parts) == 2:
         return "paper"
-    return "experiment" if is_room and parts[2] in ("experiment", "commands", "pictures") else "method"
+    return "experiment" if is_room and re.fullmatch("experiment|commands|(.*_)?pictures", parts[2]) else "method"
 
 
 ALL = [found for module in MODULES for found in imports_of(module)]
@@ -169,6 +169,7 @@ def test_modules_have_their_groups() -> None:
     assert groups["cenote.pooling.order_theory"] == "paper"
     assert groups["cenote.pooling.order_theory.pooling"] == "method"
     assert groups["cenote.pooling.order_theory.pictures"] == "experiment"
+    assert groups["cenote.pooling.order_theory.polytope_pictures"] == "experiment"
     assert set(groups.values()) >= {"errors", "catalog", "cli", "experiment"}
 
 
