@@ -41,6 +41,9 @@ MAY_IMPORT = {
 the shelf is lazy, so the method's fingerprint could not follow.
 """
 
+MAY_LOAD = {"cenote.site.embedding.export": {"numpy", "torch"}}
+"""Modules of the site that may load what its web process must not; its web process loads numpy for vectors only."""
+
 WITHOUT_EXTRAS = frozenset({"cenote", "errors", "catalog", "cli", "shelf"})
 """Groups that work with the core dependencies alone."""
 
@@ -187,8 +190,16 @@ def test_imports_run_one_way(module: str) -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if group_of(module) in WITHOUT_EXTRAS | {"site"}])
 def test_the_core_and_the_site_import_nothing_heavy(module: str) -> None:
-    heavy = [str(each) for each in imports_of(module) if each.target.split(".")[0] in HEAVY]
+    allowed = MAY_LOAD.get(module, {"numpy"} if group_of(module) == "site" else set())
+    heavy = [str(each) for each in imports_of(module) if each.target.split(".")[0] in HEAVY - allowed]
     assert not heavy
+
+
+@pytest.mark.parametrize("module", MAY_LOAD)
+def test_what_may_load_torch_does_so_when_called_and_is_no_part_of_the_web_process(module: str) -> None:
+    assert not [str(each) for each in imports_of(module) if each.at_start and each.target.split(".")[0] == "torch"]
+    importers = {each.module for each in ALL if each.target == module or each.target.startswith(f"{module}.")}
+    assert {importer.rpartition(".")[0] for importer in importers} == {module.rpartition(".")[0]}
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if group_of(module) in WITHOUT_EXTRAS])

@@ -39,6 +39,10 @@ class DataFormatError(CenoteError, ValueError):
     """A data set's files are not in the layout its loader reads."""
 
 
+class SourceError(CenoteError, OSError):
+    """A source of papers cannot be opened, or not be read to its end."""
+
+
 class MissingExtraError(CenoteError, ImportError):
     """An optional dependency is missing; names the extra that brings it."""
 

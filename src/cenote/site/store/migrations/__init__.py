@@ -1,0 +1,1 @@
+"""Alembic's migrations; ``cenote.site.store.database.Database.migrate`` runs them."""

@@ -1,0 +1,76 @@
+"""A store for every test, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, create_engine, make_url, text
+
+from cenote.site.store.database import Database
+
+_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").is_dir() else []
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL server: that of CENOTE_TEST_POSTGRESQL, else one of our own on a socket in a temporary folder."""
+    given = os.environ.get("CENOTE_TEST_POSTGRESQL")
+    if given:
+        yield make_url(given).set(drivername="postgresql+psycopg")
+        return
+    programs = shutil.which("initdb")
+    folder = Path(programs).parent if programs else (_PROGRAMS[-1] if _PROGRAMS else None)
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed")
+    home = Path("/tmp") / f"cenote-postgresql-{uuid.uuid4().hex[:8]}"  # a socket's path is short
+    home.mkdir()
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        shutil.chown(home, "postgres")
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run([*as_user, str(folder / program), *arguments], check=True, capture_output=True, cwd=home)
+
+    data, options = str(home / "data"), f"-k {home} -c listen_addresses='' -c fsync=off"
+    try:
+        run("initdb", "--pgdata", data, "--auth=trust", "--username=cenote", "--no-sync", "--encoding=UTF8")
+        run("pg_ctl", "start", "--wait", "--pgdata", data, "--log", str(home / "log"), "--options", options)
+        try:
+            yield URL.create("postgresql+psycopg", username="cenote", database="postgres", query={"host": str(home)})
+        finally:
+            run("pg_ctl", "stop", "--pgdata", data, "--mode=immediate")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield URL.create("sqlite", database=str(tmp_path / "store.sqlite3"))
+        return
+    server: URL = request.getfixturevalue("postgresql")
+    name = f"cenote_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{name}"'))
+        yield server.set(database=name)
+        with engine.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def database(store_url: URL) -> Iterator[Database]:
+    """An empty store."""
+    with Database(store_url) as opened:
+        yield opened
