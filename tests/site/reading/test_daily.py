@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub.hf_api import PaperInfo
+
+from cenote.errors import DataFormatError
+from cenote.site.papers import Paper
+from cenote.site.reading import Bad, Good, open_source, read_daily
+
+
+def read(*items: object, **options: Any) -> list[Good | Bad]:
+    return list(read_daily(io.BytesIO(json.dumps(items).encode()), **options))
+
+
+def read_one(item: dict[str, Any], **options: Any) -> Paper:
+    [record] = read(item, **options)
+    assert isinstance(record, Good), record
+    return record.paper
+
+
+def test_items_of_the_hub(data: Path) -> None:
+    with open_source(data / "daily.json") as stream:
+        first, second, third, fourth = read_daily(stream)
+    assert first == Good(
+        Paper(
+            id="2602.00001",
+            title="Pooling of Ponds",
+            summary="We pool ponds, fast.",
+            authors=("Zoë Müller", "王小明"),
+            published=dt.datetime(2026, 2, 8, 18, 0, 1, tzinfo=dt.UTC),
+            featured=dt.date(2026, 2, 11),
+            keywords=("pooling", "ponds"),
+            organization="Pond University",
+            code_stars=7,
+            project_url="https://ponds.example/pooling",
+            upvotes=42,
+            comments=3,
+            submitted_by="A K",
+        ),
+        1,
+    )
+    assert isinstance(second, Good)
+    assert (second.paper.authors, second.paper.author_count) == (None, 5)
+    # 23:59:59 five hours behind UTC.
+    assert second.paper.featured == dt.date(2026, 2, 11)
+    assert isinstance(third, Bad)
+    assert (third.position, third.reason.split(":")[0]) == (3, "upvotes")
+    assert fourth == Bad(4, "an item must be a JSON object, got str", '"no object"')
+
+
+def test_the_hub_s_own_client_reads_the_same(data: Path) -> None:
+    items = json.loads((data / "daily.json").read_text())
+    theirs, ours = PaperInfo(**items[0]), read_one(json.loads((data / "daily.json").read_text())[0])
+    assert (theirs.id, theirs.title, theirs.upvotes, theirs.comments) == (
+        ours.id,
+        ours.title,
+        ours.upvotes,
+        ours.comments,
+    )
+    assert theirs.published_at == ours.published
+
+
+def test_the_day_that_was_asked_for_counts() -> None:
+    item = {"paper": {"id": "2602.00001", "title": "A"}, "publishedAt": "2026-02-08T00:00:00Z"}
+    assert read_one(item).featured == dt.date(2026, 2, 8)
+    assert read_one(item, featured=dt.date(2026, 2, 9)).featured == dt.date(2026, 2, 9)
+
+
+def test_a_paper_by_itself_has_its_own_date() -> None:
+    paper = read_one({"id": "2602.00001", "title": "A", "publishedAt": "2026-02-08T00:00:00Z", "upvotes": 1})
+    assert (paper.published, paper.featured) == (dt.datetime(2026, 2, 8, tzinfo=dt.UTC), None)
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "ponds.example", "https://a b", 'https://x"onclick="', "", 7, None]
+)
+def test_a_link_that_is_none_is_absent(link: object) -> None:
+    assert read_one({"paper": {"id": "2602.00001", "title": "A", "githubRepo": link}}).code_url is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"title": None}, "title"),
+        ({"title": ["A"]}, "title"),
+        ({"id": 2602.00001}, "id"),
+        ({"summary": 3}, "summary"),
+        ({"authors": "A. Lee"}, "authors: must be a list, got str"),
+        ({"authors": [{"name": None}]}, "authors: each must have a name"),
+        ({"upvotes": -1}, "upvotes"),
+        ({"upvotes": float("nan")}, "upvotes"),
+        ({"numAuthors": 1e400}, "author_count"),
+        ({"publishedAt": 1707350400}, "publishedAt: must be a date in text, got int"),
+        ({"submittedOnDailyAt": "0001-01-01T00:00:00+14:00"}, "publishedAt: must be between"),
+        ({"ai_keywords": {"a": 1}}, "ai_keywords: must be a list"),
+        ({"organization": "Pond"}, "organization: must be an object"),
+    ],
+)
+def test_wrong_types_are_bad_records(fields: dict[str, object], reason: str) -> None:
+    first, second = read({"paper": {"id": "2602.00001", "title": "A"} | fields}, {"id": "2602.00002", "title": "B"})
+    assert isinstance(first, Bad)
+    assert first.reason.startswith(reason)
+    assert isinstance(second, Good)
+
+
+def test_reading_goes_on_behind_a_position() -> None:
+    items = [{"id": f"2602.0000{number}", "title": "A"} for number in range(1, 6)]
+    assert [record.position for record in read(*items, after=3)] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b'{"error": "Not found"}', b'[{"id": "2602.0', b"<html>", b"[" * 100_000, b"\xff", b"1" * 5_000],
+)
+def test_other_sources_are_refused(content: bytes) -> None:
+    with pytest.raises(DataFormatError, match="JSON"):
+        list(read_daily(io.BytesIO(content)))
+
+
+def test_a_list_has_a_largest_size() -> None:
+    with pytest.raises(DataFormatError, match="longer than 1,000 bytes"):
+        read({"id": "2602.00001", "title": "A" * 1_000}, largest=1_000)
+
+
+@pytest.mark.skipif("CENOTE_DATA" not in os.environ, reason="CENOTE_DATA is not set")
+def test_the_page_of_this_project() -> None:
+    path = Path(os.environ["CENOTE_DATA"]) / "daily_papers" / "pooling-and-filtering.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    with open_source(path) as stream:
+        records = list(read_daily(stream))
+    assert len(records) == 38
+    assert all(isinstance(record, Good) and record.paper.author_count and record.paper.featured for record in records)
