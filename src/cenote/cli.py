@@ -18,9 +18,16 @@ Jobs = Annotated[int | None, typer.Option(min=1, help="Trials side by side; the 
 Slug = Annotated[str, typer.Argument(help="The paper's slug or arXiv id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_SITE = {
+    "import": ("Bring papers into the feed, from a file or from what is new on the net.", "import_papers"),
+    "backup": ("Write a copy of the feed's store to a file, also while it is written to.", "back_up"),
+    "restore": ("Put a backup in the place of the feed's store, which is kept beside it.", "restore"),
+}
+"""The site's commands: help, and the function in ``cenote.site.commands``."""
+
 
 class _Commands(typer.core.TyperGroup):
-    """The verbs, and the commands that cards declare, whose code is imported when one is called.
+    """The verbs, and the commands of the site and those that cards declare, whose code is imported when one is called.
 
     Any error a user can cause is one sentence and exit code 2.
     """
@@ -28,18 +35,21 @@ class _Commands(typer.core.TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         from cenote.catalog.commands import declared
 
-        return [*super().list_commands(ctx), *sorted(declared())]
+        return [*super().list_commands(ctx), *_SITE, *sorted(declared())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        from cenote.catalog.commands import mounted
+        from cenote.catalog.commands import Deferred, mounted
 
+        if cmd_name in _SITE:
+            help_text, function = _SITE[cmd_name]
+            return Deferred(cmd_name, help_text, f"cenote.site.commands:{function}", extra="site")
         return super().get_command(ctx, cmd_name) or mounted(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _say("interrupted; a run that was under way is resumed by the same command")
+            _say("interrupted; the same command goes on with what was under way")
             raise typer.Exit(130) from None
         except CenoteError as error:
             _say(str(error))
@@ -177,6 +187,20 @@ def new(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+) -> None:
+    """Serve the feed of papers as a web site."""
+    from cenote.catalog.shelves import needing
+
+    with needing("site"):
+        from cenote.site import serving
+
+        serving.serve(host, port, on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"))
+
+
+@app.command()
 def doctor(data_root: DataRoot = None) -> None:
     """Say what is installed, which data sets are found, and whether cards and results are sound."""
     from cenote.lab.doctor import examine
@@ -184,6 +208,22 @@ def doctor(data_root: DataRoot = None) -> None:
     table, sound = examine(data_root)
     Console().print(table)
     raise typer.Exit(0 if sound else 1)
+
+
+@app.command()
+def embed(
+    limit: Annotated[int | None, typer.Option(min=1, help="Papers at most; all by default.")] = None,
+    watch: Annotated[bool, typer.Option(help="Go on with papers that come later, until interrupted.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the encoder.")] = 1,
+    export: Annotated[bool, typer.Option(help="Export the encoder anew though it is there.")] = False,
+) -> None:
+    """Turn search by meaning on: export the encoder once, and give papers their vectors; resumes where it stopped."""
+    from cenote.catalog.shelves import needing
+
+    with needing("site"):
+        from cenote.site.embedding.terminal import embed as embed_all
+
+        embed_all(limit=limit, watch=watch, threads=threads, export=export)
 
 
 def _print_json(value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -23,19 +24,37 @@ def declared() -> dict[str, tuple[Card, Command]]:
 def mounted(name: str) -> typer.core.TyperCommand | None:
     """Return a stand-in for a declared command, or None if no card declares it."""
     found = declared().get(name)
-    return None if found is None else _Deferred(*found)
+    if found is None:
+        return None
+    card, command = found
+    return Deferred(command.name, command.help, command.target, extra=card.shelf)
 
 
-class _Deferred(typer.core.TyperCommand):
-    """Knows its name and help from the card; imports the command when it is called."""
+class Deferred(typer.core.TyperCommand):
+    """Knows its name and help; imports its code when it is called.
 
-    def __init__(self, card: Card, command: Command) -> None:
-        super().__init__(command.name, help=command.help, add_help_option=False)
-        self._card = card
-        self._command = command
+    Args:
+        name: Of the command.
+        help: One sentence for the list of commands.
+        target: Where its typer app is, or the function that is the command: ``package.module:name``.
+        extra: What has to be installed for it.
+    """
+
+    def __init__(self, name: str, help: str, target: str, *, extra: str) -> None:  # noqa: A002  # typer's name for it
+        super().__init__(name, help=help, add_help_option=False)
+        self._target = target
+        self._extra = extra
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        module, _, name = self._command.target.partition(":")
-        with needing(self._card.shelf):
-            app = getattr(importlib.import_module(module), name)
+        """Import the command and parse its arguments."""
+        module, _, name = self._target.partition(":")
+        with needing(self._extra):
+            target = getattr(importlib.import_module(module), name)
+        app = target if isinstance(target, typer.Typer) else _app_of(target)
         return typer.main.get_command(app).make_context(info_name, args, parent=parent, **extra)
+
+
+def _app_of(function: Callable[..., Any]) -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(function)
+    return app

@@ -1,0 +1,75 @@
+"""The papers that have a card, with their published results: what the feed knows of them beyond their text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cenote.catalog.card import Card
+from cenote.catalog.fingerprint import is_stale
+from cenote.catalog.loading import PACKAGE, load_cards
+from cenote.catalog.results import RESULTS, Result, Verdict, published
+
+
+@dataclass(frozen=True)
+class Method:
+    """A card and the results published for it."""
+
+    card: Card
+    results: tuple[Result, ...]
+    """Newest first; the first is the one that counts."""
+    stale: bool
+    """Whether claims, method or experiment changed since the newest result."""
+
+    @property
+    def result(self) -> Result | None:
+        """The newest published result."""
+        return self.results[0] if self.results else None
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of the newest published result, one a claim and data set."""
+        return self.results[0].verdicts if self.results else ()
+
+
+class Methods:
+    """All cards, by slug and by arXiv identifier, in the order of the catalog: the newest paper first.
+
+    Raises:
+        CardError: If a card is damaged.
+        ResultError: If a published result is damaged.
+    """
+
+    def __init__(self, package: Path = PACKAGE, results: Path = RESULTS) -> None:
+        self.folder = results
+        """Where the published results lie."""
+        self._all = tuple(_method(card, package, results) for card in load_cards(package))
+
+    def __iter__(self) -> Iterator[Method]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def by_slug(self, slug: str) -> Method | None:
+        """Return the method with this slug."""
+        return self._slugs.get(slug)
+
+    def by_paper(self, paper_id: str) -> Method | None:
+        """Return the method of the paper with this arXiv identifier."""
+        return self._papers.get(paper_id)
+
+    @cached_property
+    def _slugs(self) -> dict[str, Method]:
+        return {method.card.slug: method for method in self._all}
+
+    @cached_property
+    def _papers(self) -> dict[str, Method]:
+        return {method.card.arxiv: method for method in self._all}
+
+
+def _method(card: Card, package: Path, root: Path) -> Method:
+    results = tuple(published(card.slug, root))
+    return Method(card, results, stale=bool(results) and is_stale(card, results[0], package))
