@@ -1,0 +1,70 @@
+"""SQLite's text index: FTS5 with BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, bindparam, column, func, literal_column, select, table
+
+from cenote.site.search.asking import Term
+from cenote.site.search.words import TextIndex
+from cenote.site.store.tables import papers
+
+WEIGHTS = {"title": 10.0, "summary": 3.0, "authors": 2.0, "keywords": 5.0}
+"""Of a word in each column, in the index's order."""
+
+_index = table("papers_text", column("rowid"), column("title"))
+_matches: ColumnElement[bool] = literal_column("papers_text").op("MATCH", is_comparison=True)(bindparam("match"))
+_score = -func.bm25(literal_column("papers_text"), *(literal_column(str(weight)) for weight in WEIGHTS.values()))
+
+
+class Fts5(TextIndex[str]):
+    """Matches are FTS5 expressions in which every word of a user is quoted."""
+
+    def all_of(self, terms: Sequence[Term], *, in_title: bool = False) -> str:
+        """Join the words with AND."""
+        joined = f"({' AND '.join(map(_match, terms))})"
+        return f"({{title}} : {joined}) AND {joined}" if in_title else joined
+
+    def any_of(self, terms: Sequence[Term]) -> str:
+        """Join the words with OR."""
+        return f"({' OR '.join(map(_match, terms))})"
+
+    def by_author(self, name: list[str]) -> ColumnElement[bool]:
+        """Match a phrase in the column of authors."""
+        phrase = f"{{authors}} : {_quoted(' '.join(name))}"
+        named = select(_index.c.rowid).where(literal_column("papers_text").op("MATCH", is_comparison=True)(phrase))
+        return papers.c.number.in_(named)
+
+    def ranked(
+        self, connection: Connection, match: str, where: Sequence[ColumnElement[bool]], limit: int
+    ) -> list[tuple[int, float]]:
+        """Score the newest matches."""
+        query = select(_index.c.rowid, _score).where(_matches)
+        if where:
+            query = query.where(select(1).where(papers.c.number == _index.c.rowid, *where).correlate(_index).exists())
+        # In this order the index is read backwards and no further than needed, and nothing else is scored.
+        rows = connection.execute(query.order_by(_index.c.rowid.desc()).limit(limit), {"match": match})
+        return [(number, score) for number, score in rows]
+
+    def count(self, connection: Connection, match: str, limit: int) -> int:
+        """Count no further than the limit."""
+        some = select(literal_column("1")).select_from(_index).where(_matches).limit(limit).subquery()
+        return connection.scalar(select(func.count()).select_from(some), {"match": match}) or 0
+
+    def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
+        """Match a phrase at the beginning of the title."""
+        beginning = f"{{title}} : ^ {_quoted(' '.join(words))}"
+        query = select(_index.c.rowid, _index.c.title).where(_matches)
+        return [(number, title) for number, title in connection.execute(query, {"match": beginning})]
+
+
+def _match(term: Term) -> str:
+    quoted = _quoted(term.word)
+    if not term.unfinished:
+        return quoted
+    return f"({' OR '.join([quoted, f'{quoted} *', *map(_quoted, term.stems)])})"
+
+
+def _quoted(words: str) -> str:
+    return '"' + words.replace('"', '""') + '"'

@@ -1,0 +1,176 @@
+"""The search: by words, by meaning, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+from threadpoolctl import threadpool_limits
+
+from cenote.site.search.asking import STOP_WORDS, Query, Term, words_of
+from cenote.site.search.conditions import conditions
+from cenote.site.search.found import Filters, Found, Hit, Mode, Reason, Tags
+from cenote.site.search.fts5 import Fts5
+from cenote.site.search.fusing import best_first, fuse
+from cenote.site.search.meaning import NO_VECTORS, Meaning, closest
+from cenote.site.search.reasons import because_of_identifier, because_of_meaning, because_of_words
+from cenote.site.search.tsvector import TsVector
+from cenote.site.search.words import TextIndex
+from cenote.site.store.database import Database
+from cenote.site.store.reading import StoredPaper, find_papers
+from cenote.site.store.tables import papers
+
+DEPTH = 200
+"""Places of a ranking; nobody pages on behind them, and the last of them have little to do with the query."""
+_LIKE_COUNTED = 24
+_SIMILAR_FLOOR = 0.3
+
+Where = Sequence[ColumnElement[bool]]
+
+
+class Search:
+    """Searches the store. Its threads may call it at the same time; matrices are multiplied on one core each.
+
+    Args:
+        database: The store.
+        home: The site's folder, where the encoder is put.
+        tags: What cards add to papers, by arXiv identifier.
+    """
+
+    def __init__(self, database: Database, *, home: Path, tags: Mapping[str, Tags]) -> None:
+        threadpool_limits(1, user_api="blas")  # requests run side by side, so that one must not take all cores
+        self._database = database
+        self._tags = tags
+        self._meaning = Meaning(home)
+        self._index: TextIndex[str] | TextIndex[ColumnElement[Any]]
+        self._index = Fts5() if database.dialect == "sqlite" else TsVector()
+
+    def find(
+        self, query: str, *, filters: Filters | None = None, mode: Mode = Mode.HYBRID, limit: int = 20, offset: int = 0
+    ) -> Found:
+        """Return the papers that match best; any text may be asked for.
+
+        A paper that the query names by its identifier, or by its whole title, comes first. Without a word in the query,
+        papers come newest first.
+
+        Args:
+            query: What a person typed; the last word may be unfinished.
+            filters: What papers must be.
+            mode: How to look for them.
+            limit: How many to return.
+            offset: How many to leave out before.
+        """
+        asked = Query.read(query)
+        page = slice(max(0, offset), max(0, offset) + max(0, limit))
+        with self._database.read() as connection:
+            where = conditions(filters or Filters(), self._tags, self._index.by_author)
+            if not asked.words and not asked.text:
+                return _newest(connection, where, mode, page)
+            return self._best(connection, asked, where, mode, page)
+
+    def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
+        """Return the papers most like this one: closest in meaning, or without vectors those that share rare words."""
+        with self._database.read() as connection:
+            close, reasons = self._close_to(connection, stored, limit)
+            terms: list[Term] = []
+            if not close:
+                terms, close = self._index.like(connection, _telling(stored))
+                close.pop(stored.number, None)
+            numbers = sorted(close, key=lambda number: (-close[number], number))[:limit]
+            found = find_papers(connection, numbers)
+        return tuple(
+            Hit(found[n], close[n], reasons.get(n) or because_of_words(found[n].paper, terms))
+            for n in numbers
+            if n in found
+        )
+
+    def close(self) -> None:
+        """Let go of encoder and vectors; the database stays open."""
+        self._meaning = Meaning(Path())
+
+    def _best(self, connection: Connection, query: Query, where: Where, mode: Mode, page: slice) -> Found:
+        close, mode, note = self._by_meaning(connection, query, where, mode)
+        by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)[:DEPTH]
+        named = self._named(connection, query, where)
+        scores = fuse([by_words, list(close)])
+        top = max(scores.values(), default=0.0)
+        scores |= {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
+        ids = _ids(connection, scores)
+        numbers = best_first(scores, ids)
+        found = find_papers(connection, numbers[page])
+        hits = [
+            Hit(found[number], scores[number], _reasons(found[number], query, close.get(number)))
+            for number in numbers[page]
+            if number in found
+        ]
+        return Found(tuple(hits), len(numbers), mode, note)
+
+    def _by_meaning(
+        self, connection: Connection, query: Query, where: Where, mode: Mode
+    ) -> tuple[dict[int, float], Mode, str]:
+        """Return what is close to the query, and how papers are looked for if there is no search by meaning."""
+        if mode is Mode.KEYWORD:
+            return {}, mode, ""
+        ready = self._meaning.ready()
+        if isinstance(ready, str):
+            return {}, Mode.KEYWORD, ready
+        snapshot = ready.vectors.current(connection)
+        if not len(snapshot.numbers):
+            return {}, Mode.KEYWORD, NO_VECTORS
+        return closest(connection, snapshot, ready.encoder.encode([query.text])[0], where), mode, ""
+
+    def _close_to(
+        self, connection: Connection, stored: StoredPaper, limit: int
+    ) -> tuple[dict[int, float], dict[int, tuple[Reason, ...]]]:
+        ready = self._meaning.ready()
+        if isinstance(ready, str):
+            return {}, {}
+        snapshot = ready.vectors.current(connection)
+        vector = snapshot.row(stored.number)
+        if vector is None:
+            return {}, {}
+        close = closest(connection, snapshot, vector, most=limit + 1, floor=_SIMILAR_FLOOR)
+        close.pop(stored.number, None)
+        return close, {number: (because_of_meaning(similarity),) for number, similarity in close.items()}
+
+    def _named(self, connection: Connection, query: Query, where: Where) -> list[int]:
+        """Return the papers whose identifier, or whose whole title, the query is."""
+        named = []
+        if query.identifiers:
+            by_id = select(papers.c.number).where(papers.c.id.in_(query.identifiers), *where)
+            named += sorted(connection.scalars(by_id))
+        if query.words:
+            words = words_of(query.text)
+            same = [n for n, title in self._index.titles(connection, words) if words_of(title) == words]
+            if same and where:
+                same = list(connection.scalars(select(papers.c.number).where(papers.c.number.in_(same), *where)))
+            named += sorted(same)
+        return list(dict.fromkeys(named))
+
+
+def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Found:
+    total = connection.scalar(select(func.count()).select_from(papers).where(*where)) or 0
+    newest = select(papers.c.number).where(*where).order_by(papers.c.day.desc().nulls_last(), papers.c.id)
+    numbers = list(connection.scalars(newest.limit(page.stop - page.start).offset(page.start)))
+    found = find_papers(connection, numbers)
+    return Found(tuple(Hit(found[number], 0.0) for number in numbers), total, mode)
+
+
+def _reasons(stored: StoredPaper, query: Query, similarity: float | None) -> tuple[Reason, ...]:
+    meaning = () if similarity is None else (because_of_meaning(similarity),)
+    return (*because_of_identifier(stored.paper, query), *because_of_words(stored.paper, query.terms), *meaning)
+
+
+def _ids(connection: Connection, numbers: Mapping[int, float]) -> dict[int, str]:
+    rows = connection.execute(select(papers.c.number, papers.c.id).where(papers.c.number.in_(list(numbers))))
+    return {row.number: row.id for row in rows}
+
+
+def _telling(stored: StoredPaper) -> list[str]:
+    """Return the words that may say what a paper is about: those of its title, then the longest of its summary."""
+    title = words_of(stored.paper.title)
+    summary = sorted(set(words_of(stored.paper.summary or "")), key=lambda word: (-len(word), word))
+    words = dict.fromkeys(word for word in (*title, *summary) if word not in STOP_WORDS and len(word) > 2)
+    return list(words)[:_LIKE_COUNTED]

@@ -1,0 +1,94 @@
+"""PostgreSQL's text index: tsvector with cover density ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, cast, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY
+
+from cenote.site.search.asking import Term
+from cenote.site.search.words import TextIndex
+from cenote.site.store.tables import papers
+
+WEIGHTS = {"authors": 2.0, "summary": 3.0, "keywords": 5.0, "title": 10.0}
+"""Of a word in each column, in the order of the index's weights D, C, B, A."""
+_TITLE_SLACK = 40
+_BY_LENGTH = 1 | 32  # divided by 1 + log(length), then scaled into 0…1
+
+_vector: ColumnElement[Any] = literal_column("papers.papers_text")
+_weights = cast(literal([weight / 10 for weight in WEIGHTS.values()], ARRAY(REAL)), ARRAY(REAL))
+
+Match = ColumnElement[Any]
+
+
+class TsVector(TextIndex[Match]):
+    """Matches are expressions of type tsquery; words of a user are bound and quoted in them.
+
+    Text is indexed by its English stems, names of authors as they are, so each word is asked for in both ways.
+    """
+
+    def all_of(self, terms: Sequence[Term], *, in_title: bool = False) -> Match:
+        """Join the words with AND."""
+        return _joined([_match(term, in_title=in_title) for term in terms], "&&")
+
+    def any_of(self, terms: Sequence[Term]) -> Match:
+        """Join the words with OR."""
+        return _joined([_match(term) for term in terms], "||")
+
+    def by_author(self, name: list[str]) -> ColumnElement[bool]:
+        """Match a phrase in the column of authors."""
+        phrase = func.to_tsquery("simple", " <-> ".join(f"{_quoted(word)}:D" for word in name))
+        return _vector.op("@@", is_comparison=True)(phrase)
+
+    def ranked(
+        self, connection: Connection, match: Match, where: Sequence[ColumnElement[bool]], limit: int
+    ) -> list[tuple[int, float]]:
+        """Score the newest matches."""
+        newest = (
+            select(papers.c.number, _vector.label("vector"))
+            .where(_vector.op("@@", is_comparison=True)(match), *where)
+            .order_by(papers.c.number.desc())
+            .limit(limit)
+            .subquery()
+        )
+        score = func.ts_rank_cd(_weights, newest.c.vector, match, _BY_LENGTH)
+        return [(number, value) for number, value in connection.execute(select(newest.c.number, score))]
+
+    def count(self, connection: Connection, match: Match, limit: int) -> int:
+        """Count no further than the limit."""
+        some = select(papers.c.number).where(_vector.op("@@", is_comparison=True)(match)).limit(limit).subquery()
+        return connection.scalar(select(func.count()).select_from(some)) or 0
+
+    def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
+        """Match short enough titles that have all of the words."""
+        in_title = _joined([_words("english", word, "A") for word in words], "&&")
+        length = sum(map(len, words)) + len(words) + _TITLE_SLACK
+        query = select(papers.c.number, papers.c.title).where(
+            _vector.op("@@", is_comparison=True)(in_title), func.length(papers.c.title) <= length
+        )
+        return [(number, title) for number, title in connection.execute(query)]
+
+
+def _match(term: Term, *, in_title: bool = False) -> Match:
+    where = "A" if in_title else ""
+    forms = [_words("english", term.word, where), *(_words("english", stem, where) for stem in term.stems)]
+    if term.unfinished:  # as it is: the beginning of a word may be a stop word
+        forms.append(_words("simple", term.word, f"*{where}"))
+    elif not in_title:
+        forms.append(_words("simple", term.word, "D"))
+    return _joined(forms, "||")
+
+
+def _words(configuration: str, word: str, label: str) -> Match:
+    return func.to_tsquery(configuration, _quoted(word) + (f":{label}" if label else ""))
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _joined(matches: Sequence[Match], operator: str) -> Match:
+    return reduce(lambda left, right: left.op(operator, return_type=TSQUERY())(right), matches)

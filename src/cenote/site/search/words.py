@@ -1,0 +1,107 @@
+"""Search by words: what is common to both databases' text indexes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection
+
+from cenote.site.search.asking import Term
+
+MOST_RANKED = 1_000
+"""Papers that one pass ranks. Where more match, the newest are ranked: scoring is what a search by words spends its
+time on, and of thousands of papers that have all the words it is not the score that tells the right one."""
+MOST_SCANNED = 4_000
+"""Papers that hold one of the rarest words, where hardly any paper holds all."""
+ENOUGH = 5
+"""Fewer papers than this with all the words, and those with some of them are looked at, too."""
+_LONG_PREFIX = 5
+_LIKE_WORDS = 8
+
+Match = TypeVar("Match")
+
+
+class TextIndex(ABC, Generic[Match]):
+    """A database's text index; ``Match`` is how it writes what must match."""
+
+    @abstractmethod
+    def all_of(self, terms: Sequence[Term], *, in_title: bool = False) -> Match:
+        """Match papers that have all of these words: by their stems, and by words that an unfinished one begins."""
+
+    @abstractmethod
+    def any_of(self, terms: Sequence[Term]) -> Match:
+        """Match papers that have one of these words."""
+
+    @abstractmethod
+    def by_author(self, name: list[str]) -> ColumnElement[bool]:
+        """Return the condition that these words stand side by side among the authors."""
+
+    @abstractmethod
+    def ranked(
+        self, connection: Connection, match: Match, where: Sequence[ColumnElement[bool]], limit: int
+    ) -> list[tuple[int, float]]:
+        """Score the newest papers that match; return their numbers and scores, higher is better."""
+
+    @abstractmethod
+    def count(self, connection: Connection, match: Match, limit: int) -> int:
+        """Count the papers that match, to no more than the limit."""
+
+    @abstractmethod
+    def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
+        """Return number and title of the papers whose title begins with these words, and perhaps of a few more."""
+
+    def search(self, connection: Connection, terms: Sequence[Term], where: Sequence[ColumnElement[bool]]) -> list[int]:
+        """Return the numbers of the papers that match best, best first.
+
+        Papers with all the words come first; where there are more than can be ranked, those with all the words in the
+        title come before the newest. Where there are hardly any, papers with some of the words follow.
+        """
+        if not terms:
+            return []
+        terms = self._affordable(connection, terms)
+        best = self.ranked(connection, self.all_of(terms), where, MOST_RANKED)
+        if len(best) == MOST_RANKED:
+            titled = self.ranked(connection, self.all_of(terms, in_title=True), where, MOST_RANKED)
+            return _merged(titled, best)
+        if len(best) >= ENOUGH or len(terms) == 1:
+            return _merged(best)
+        rarest = self._rarest(connection, terms)
+        return _merged(best, self.ranked(connection, self.any_of(rarest), where, MOST_SCANNED))
+
+    def like(self, connection: Connection, words: Sequence[str]) -> tuple[list[Term], dict[int, float]]:
+        """Return the rarest of these words that more than one paper has, and the papers that have them with scores."""
+        counted = [
+            (count, Term(word))
+            for word in words
+            if 1 < (count := self.count(connection, self.any_of([Term(word)]), MOST_SCANNED)) < MOST_SCANNED
+        ]
+        rarest = [term for _, term in sorted(counted, key=lambda pair: (pair[0], pair[1].word))[:_LIKE_WORDS]]
+        found = self.ranked(connection, self.any_of(rarest), (), MOST_RANKED) if rarest else []
+        return rarest, dict(found)
+
+    def _affordable(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
+        """Take an unfinished word for finished if enough papers have it: thousands of words begin with "con"."""
+        return [Term(term.word) if term.unfinished and self._is_a_word(connection, term) else term for term in terms]
+
+    def _is_a_word(self, connection: Connection, term: Term) -> bool:
+        enough = ENOUGH if len(term.word) < _LONG_PREFIX else MOST_RANKED
+        return self.count(connection, self.any_of([Term(term.word)]), enough) == enough
+
+    def _rarest(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
+        """Return the rarest words, as many as the papers that hold them can be scored."""
+        counts = [self.count(connection, self.any_of([term]), MOST_SCANNED) for term in terms]
+        rarest, total = list[Term](), 0
+        for count, position in sorted(zip(counts, range(len(terms)), strict=True)):
+            total += count
+            if rarest and total > MOST_SCANNED:
+                break
+            rarest.append(terms[position])
+        return rarest
+
+
+def _merged(*lists: list[tuple[int, float]]) -> list[int]:
+    """Each list with its best first, one behind the other, each number once; ties by number."""
+    ordered = [sorted([(-score, number) for number, score in each]) for each in lists]
+    return list(dict.fromkeys(number for each in ordered for _, number in each))

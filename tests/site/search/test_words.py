@@ -1,0 +1,293 @@
+"""Search by words, alike in both databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cenote.site.papers import Paper
+from cenote.site.search import Filters, Found, Mode, Search
+from cenote.site.search.asking import LONGEST, MOST_WORDS, Query, fold
+from cenote.site.search.reasons import EXCERPT, because_of_words, stem
+from cenote.site.search.words import MOST_RANKED
+from cenote.site.store.database import Database
+from cenote.site.store.saving import save_papers
+
+from .conftest import PAPERS, TAGS
+
+POOLING, FILTERING, POOL, EPIDEMICS = (paper.id for paper in PAPERS)
+
+
+def ids(found: Found) -> list[str]:
+    return [hit.stored.paper.id for hit in found.hits]
+
+
+# --- which papers, in which order ---------------------------------------------------------------------------------
+
+
+def test_a_word_in_the_title_counts_more_than_one_in_the_summary(search: Search) -> None:
+    found = search.find("layers pooling")
+    assert ids(found)[0] == POOLING
+    assert ids(search.find("noise"))[0] == FILTERING
+    assert set(ids(search.find("survey"))) == {POOL, EPIDEMICS}
+    assert ids(search.find("survey"))[0] == EPIDEMICS  # the other has it in its summary
+
+
+def test_papers_with_all_words_come_before_those_with_some(search: Search) -> None:
+    assert ids(search.find("noise pooling")) == [FILTERING, *ids(search.find("noise pooling"))[1:]]
+    assert set(ids(search.find("noise pooling"))) == {FILTERING, POOL, POOLING}
+
+
+def test_words_are_found_by_stem_case_and_without_accents(search: Search) -> None:
+    assert ids(search.find("FILTERED")) == [FILTERING]
+    for name in ("guzman", "Guzmán", "GUZMÁN", "Guzma\u0301n"):
+        assert ids(search.find(name)) == [POOLING]
+    assert ids(search.find("renyi erdos")) == ids(search.find("Rényi Erdős")) == [EPIDEMICS]
+    assert ids(search.find("muller")) == [EPIDEMICS]
+
+
+def test_names_are_found_beside_words_of_the_title(search: Search) -> None:
+    assert ids(search.find("jones filtering"))[0] == FILTERING
+    assert ids(search.find("Kalman")) == [FILTERING]
+
+
+@pytest.mark.parametrize(
+    "word", ["pooling", "epidemics", "filtering", "networks", "theory", "signals", "diseases", "guzman", "random"]
+)
+def test_every_beginning_of_a_word_finds_what_the_word_finds(search: Search, word: str) -> None:
+    whole = set(ids(search.find(word)))
+    assert whole
+    for length in range(3, len(word)):
+        assert whole <= set(ids(search.find(word[:length]))), word[:length]
+
+
+def test_only_the_last_word_is_unfinished(search: Search) -> None:
+    assert set(ids(search.find("survey epid"))) == {EPIDEMICS, POOL}
+    assert ids(search.find("epid zzz")) == []
+    assert ids(search.find("epid. ")) == []
+
+
+def test_an_exact_title_comes_first(search: Search) -> None:
+    for paper in PAPERS:
+        assert ids(search.find(paper.title))[0] == paper.id
+        assert ids(search.find(f"  {paper.title.upper()}. "))[0] == paper.id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2001.00002",
+        "arXiv:2001.00002v3",
+        "https://arxiv.org/abs/2001.00002",
+        "https://arxiv.org/pdf/2001.00002v1.pdf",
+        "see (2001.00002), pooling",
+    ],
+)
+def test_an_identifier_comes_first(search: Search, text: str) -> None:
+    found = search.find(text)
+    assert ids(found)[0] == FILTERING
+    assert found.hits[0].reasons[0].text == FILTERING
+
+
+def test_an_old_identifier_comes_first(search: Search) -> None:
+    assert ids(search.find("hep-th/9901001"))[0] == EPIDEMICS
+
+
+def test_stop_words_alone_are_words(search: Search, stocked: Database) -> None:
+    # PostgreSQL's English index has none of them, only beginnings of others, such as "theory".
+    expected = EPIDEMICS if stocked.dialect == "sqlite" else POOLING
+    assert ids(search.find("of the"))[0] == expected
+
+
+def test_of_too_many_papers_those_with_the_words_in_the_title_are_kept(database: Database) -> None:
+    old = Paper(id="1901.00001", title="Common words", summary="Of old.")
+    new = [
+        Paper(id=f"2001.{number:05}", title=f"Paper {number}", summary="words that are common")
+        for number in range(MOST_RANKED + 5)
+    ]
+    with database.write() as connection:
+        save_papers(connection, [old])
+        save_papers(connection, new)
+    found = Search(database, home=Path("no-home"), tags={}).find("common words ", limit=5)
+    assert ids(found)[0] == old.id
+
+
+# --- filters ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(first=dt.date(2020, 2, 1)), {FILTERING, POOL, EPIDEMICS}),
+        (Filters(last=dt.date(2020, 2, 1)), {POOLING, FILTERING}),
+        (Filters(first=dt.date(2020, 4, 1), last=dt.date(2020, 4, 1)), {EPIDEMICS}),
+        (Filters(author="aldo guzman"), {POOLING}),
+        (Filters(author="Guzmán"), {POOLING}),
+        (Filters(author="Bo Lee"), {FILTERING}),
+        (Filters(author="lee"), {FILTERING, POOL}),
+        (Filters(author="Jones"), {FILTERING}),
+        (Filters(category="cs.CV"), {POOLING}),
+        (Filters(category="cs"), {POOLING, POOL}),
+        (Filters(category="hep-th"), {EPIDEMICS}),
+        (Filters(category="c%"), set()),
+        (Filters(organization="michigan state"), {POOLING}),
+        (Filters(shelf="pooling"), {POOLING}),
+        (Filters(verdict="fails"), {FILTERING}),
+        (Filters(verdict="stale"), {POOLING}),
+        (Filters(has_code=True), {POOLING, FILTERING}),
+        (Filters(has_code=True, verdict="fails"), {FILTERING}),
+        (Filters(shelf="no such"), set()),
+    ],
+)
+def test_filters(search: Search, filters: Filters, expected: set[str]) -> None:
+    browsed = search.find("", filters=filters)
+    assert set(ids(browsed)) == expected
+    assert browsed.total == len(expected)
+    everything = search.find("pooling epidemics", filters=Filters())
+    assert len(ids(everything)) == 4
+    assert set(ids(search.find("pooling epidemics", filters=filters))) == expected
+    for paper in PAPERS:  # also for what is named
+        assert set(ids(search.find(paper.id, filters=filters))) <= expected
+
+
+def test_filters_know_whether_any_is_set() -> None:
+    assert not Filters()
+    assert Filters(has_code=True)
+    assert Filters(author="")
+
+
+def test_without_words_the_newest_come_first(search: Search) -> None:
+    assert ids(search.find("")) == [EPIDEMICS, POOL, FILTERING, POOLING]
+    assert ids(search.find("  ", limit=2, offset=1)) == [POOL, FILTERING]
+
+
+def test_pages_follow_each_other(search: Search) -> None:
+    whole = ids(search.find("pooling survey noise"))
+    pages = [ids(search.find("pooling survey noise", limit=1, offset=offset)) for offset in range(5)]
+    assert [each for page in pages for each in page] == whole
+    assert search.find("pooling survey noise", limit=1).total == len(whole)
+
+
+# --- any text -----------------------------------------------------------------------------------------------------
+
+ODD = st.one_of(
+    st.text(st.characters(), max_size=200),  # lone surrogates and NUL among them
+    st.text(alphabet="\"*^():+-{}'\\&|!<>:AND OR NOT NEAR title poolin,%_\x00\ud800é過", max_size=60),
+    st.lists(st.sampled_from(["pooling", "AND", "NEAR(", "title:", "*", '"', "the", "2001.00001", "a" * 300])).map(
+        " ".join
+    ),
+)
+
+
+@given(text=ODD, limit=st.integers(-1, 5), name=ODD, mode=st.sampled_from(Mode))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_any_text_has_an_answer(search: Search, text: str, limit: int, name: str, mode: Mode) -> None:
+    found = search.find(text, limit=limit, mode=mode)
+    assert len(found.hits) <= max(0, limit)
+    assert len(found.hits) <= found.total <= 4
+    search.find(text, filters=Filters(author=name, category=name, organization=name, shelf=name, verdict=name))
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, "pooling " * 20_000, "\ud800" * 1000, "\x00", "😀", "NEAR(a b)"])
+def test_hostile_texts(search: Search, text: str) -> None:
+    assert search.find(text).total <= 4
+
+
+def test_what_is_read_of_a_query_is_bounded() -> None:
+    query = Query.read(" ".join(f"word{number}" for number in range(10_000)))
+    assert len(query.text) <= LONGEST
+    assert len(query.terms) <= MOST_WORDS
+
+
+# --- reasons ------------------------------------------------------------------------------------------------------
+
+
+def test_reasons_name_fields_and_words(search: Search) -> None:
+    [hit] = search.find("guzman").hits
+    [reason] = hit.reasons
+    assert (reason.field, reason.text, reason.marks) == ("authors", "Aldo Guzmán", ((5, 11),))
+    first = search.find("pooling layers").hits[0]
+    assert [(each.field, each.text[a:b]) for each in first.reasons for a, b in each.marks] == [
+        ("title", "pooling"),
+        ("title", "layers"),
+        ("summary", "layers"),
+    ]
+
+
+WORDS = st.sampled_from(
+    ["pooling", "pools", "net", "networks", "Erdős", "a", "過濾", "x-ray", "<b>", "Studies", "study"]
+)
+
+
+@given(title=st.lists(WORDS, min_size=1), summary=st.lists(WORDS, max_size=150), query=st.lists(WORDS, min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_marks_are_words_of_the_query(title: list[str], summary: list[str], query: list[str]) -> None:
+    paper = Paper(id="2001.00001", title=" ".join(title), summary=" ".join(summary))
+    terms = Query.read(" ".join(query)).terms
+    stems = {stem(term.word) for term in terms}
+    last = tuple(term.word for term in terms if term.unfinished)
+    for reason in because_of_words(paper, terms):
+        end = 0
+        assert reason.marks
+        assert len(reason.text) <= EXCERPT + 4 or reason.field == "title"
+        for first, behind in reason.marks:
+            assert end <= first < behind <= len(reason.text)
+            marked = fold(reason.text[first:behind])
+            assert stem(marked) in stems or marked.startswith(last)
+            end = behind
+    if set(title) & set(query) - {"a", "<b>"}:
+        assert any(reason.field == "title" for reason in because_of_words(paper, terms))
+
+
+def test_the_excerpt_shows_where_most_words_stand() -> None:
+    filler = "nothing of note is said in this part of it. " * 20
+    paper = Paper(id="2001.00001", title="Untitled", summary=f"A pool. {filler}Pools of graphs are filtered. {filler}")
+    [reason] = because_of_words(paper, Query.read("graph pooling filters").terms)
+    assert [reason.text[a:b] for a, b in reason.marks] == ["Pools", "graphs", "filtered"]
+    assert reason.text.startswith("… ")
+    assert reason.text.endswith(" …")
+
+
+# --- similar papers, threads --------------------------------------------------------------------------------------
+
+
+def test_similar_papers_share_rare_words(search: Search) -> None:
+    epidemics = search.find(EPIDEMICS).hits[0].stored
+    similar = search.similar(epidemics)
+    assert [hit.stored.paper.id for hit in similar] == [POOL]
+    assert {reason.text[a:b] for reason in similar[0].reasons for a, b in reason.marks} >= {"survey", "networks"}
+
+
+def test_many_threads_may_search(search: Search) -> None:
+    expected = {text: ids(search.find(text)) for text in ("pooling", "survey", "noise filter", "guzman")}
+    wrong: list[object] = []
+
+    def ask(text: str) -> None:
+        wrong.extend(found for _ in range(5) if (found := ids(search.find(text))) != expected[text])
+
+    threads = [threading.Thread(target=ask, args=(text,)) for text in expected for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_search_by_meaning_is_off_without_an_encoder(search: Search) -> None:
+    for mode in (Mode.HYBRID, Mode.SEMANTIC):
+        found = search.find("pooling", mode=mode)
+        assert found.mode is Mode.KEYWORD
+        assert "cenote embed" in found.note
+        assert found.note.count(". ") == 0
+    assert search.find("pooling", mode=Mode.KEYWORD).note == ""
+
+
+def test_tags_are_of_papers_that_exist() -> None:
+    assert set(TAGS) <= {paper.id for paper in PAPERS}
