@@ -1,0 +1,147 @@
+"""Routes of the feeds: papers as they come, of a day, of a search; results as they are published."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Depends, Response
+
+from cenote.errors import ArgumentError
+from cenote.site.api.answering import new_router
+from cenote.site.api.asking import AskedFilters, Date, Limit, Words, read_day
+from cenote.site.api.feed import Entry, Feed, paper_entries, result_entries
+from cenote.site.api.links import Links
+from cenote.site.api.writing import ATOM, JSON_FEED, write_atom, write_json_feed
+from cenote.site.papers import one_line
+from cenote.site.search import Filters
+from cenote.site.state import Site, TheSite
+from cenote.site.store.reading import StoredPaper, papers_between
+
+router = new_router()
+
+_FRESH = {"Cache-Control": "public, max-age=300"}
+_LIMIT = 50
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which papers a feed has; nothing asked is the newest."""
+
+    query: str
+    filters: Filters
+    date: dt.date | None
+    limit: int
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What was asked, as an address says it: always alike, whatever order and blanks it came with."""
+        given = {"q": self.query, "date": self.date, **vars(self.filters)}
+        texts = {name: "true" if value is True else str(value) for name, value in given.items() if value}
+        return texts if self.limit == _LIMIT else texts | {"limit": str(self.limit)}
+
+
+def _asked(filters: AskedFilters, q: Words = "", date: Date = None, limit: Limit = _LIMIT) -> _Asked:
+    day = read_day(date, "date")
+    if day and (filters.first or filters.last):
+        raise ArgumentError(f"give either date or first and last, got date {day} beside them")
+    return _Asked(one_line(q), filters, day, limit)
+
+
+_AskedPapers = Annotated[_Asked, Depends(_asked)]
+
+
+def _described(media: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """How a route's answer is described, which is written by hand and no model."""
+    return {
+        "tags": ["feeds"],
+        "response_class": Response,
+        "responses": {200: {"content": {media: {"schema": schema}}}},
+    }
+
+
+_AS_ATOM = _described(ATOM, {"type": "string"})
+_AS_JSON = _described(JSON_FEED, {"type": "object", "required": ["version", "title", "items"]})
+
+
+@router.get("/feed.atom", summary="Papers as Atom", **_AS_ATOM)
+def papers_as_atom(site: TheSite, asked: _AskedPapers) -> Response:
+    """Return the newest papers, those of one day, or those that a search finds, as an Atom feed."""
+    return _atom(_papers(site, asked, "/feed.atom"))
+
+
+@router.get("/feed.json", summary="Papers as JSON Feed", **_AS_JSON)
+def papers_as_json(site: TheSite, asked: _AskedPapers) -> Response:
+    """Return the same as JSON Feed 1.1."""
+    return _json(_papers(site, asked, "/feed.json"))
+
+
+@router.get("/feed/results.atom", summary="New results as Atom", **_AS_ATOM)
+def results_as_atom(site: TheSite, limit: Limit = _LIMIT) -> Response:
+    """Return the newest published results with their verdicts, as an Atom feed."""
+    return _atom(_results(site, limit, "/feed/results.atom"))
+
+
+@router.get("/feed/results.json", summary="New results as JSON Feed", **_AS_JSON)
+def results_as_json(site: TheSite, limit: Limit = _LIMIT) -> Response:
+    """Return the same as JSON Feed 1.1."""
+    return _json(_results(site, limit, "/feed/results.json"))
+
+
+def _papers(site: Site, asked: _Asked, path: str) -> Feed:
+    links, said = Links(site.settings), asked.parameters
+    name = urlencode({key: value for key, value in said.items() if key != "limit"})
+    return Feed(
+        id=links.tag("feed/papers" + (f"?{name}" if name else "")),
+        title=_title(asked),
+        home=_home(asked, links),
+        address=links.to(path, said),
+        entries=paper_entries(_found(site, asked), site.methods, links),
+    )
+
+
+def _results(site: Site, limit: int, path: str) -> Feed:
+    links = Links(site.settings)
+    entries: Sequence[Entry] = result_entries(site.methods, links, limit)
+    said = {} if limit == _LIMIT else {"limit": str(limit)}
+    return Feed(links.tag("feed/results"), "cenote: new results", links.to("/methods"), links.to(path, said), entries)
+
+
+def _found(site: Site, asked: _Asked) -> Sequence[StoredPaper]:
+    if asked.query or asked.filters:
+        filters = replace(asked.filters, first=asked.date, last=asked.date) if asked.date else asked.filters
+        return [hit.stored for hit in site.search.find(asked.query, filters=filters, limit=asked.limit).hits]
+    first, last = (asked.date, asked.date) if asked.date else (dt.date.min, dt.date.max)
+    with site.database.read() as connection:
+        return papers_between(connection, first, last, order="newest", limit=asked.limit)
+
+
+def _title(asked: _Asked) -> str:
+    said = {name: value for name, value in asked.parameters.items() if name != "limit"}
+    if not said:
+        return "cenote: newest papers"
+    if list(said) == ["date"]:
+        return f"cenote: papers of {asked.date}"
+    words = [f"“{asked.query}”"] if asked.query else []
+    return "cenote: " + ", ".join([*words, *(f"{name} {value}" for name, value in said.items() if name != "q")])
+
+
+def _home(asked: _Asked, links: Links) -> str:
+    said = {name: value for name, value in asked.parameters.items() if name != "limit"}
+    if not said:
+        return links.to("/")
+    if list(said) == ["date"]:
+        return links.to(f"/papers/date/{asked.date}")
+    day = said.pop("date", None)
+    return links.to("/search", said | ({"first": day, "last": day} if day else {}))
+
+
+def _atom(feed: Feed) -> Response:
+    return Response(write_atom(feed), media_type=ATOM, headers=_FRESH)
+
+
+def _json(feed: Feed) -> Response:
+    return Response(write_json_feed(feed), media_type=JSON_FEED, headers=_FRESH)

@@ -1,0 +1,168 @@
+"""A site with a few papers, and an application of the API's routes alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import URL, NullPool, create_engine, text
+from starlette.testclient import TestClient
+
+from cenote.site.api import router
+from cenote.site.methods import Methods
+from cenote.site.papers import Paper
+from cenote.site.search import Filters, Found, Hit, Mode, Search
+from cenote.site.settings import SiteSettings
+from cenote.site.state import Site
+from cenote.site.store.database import Database
+from cenote.site.store.reading import papers_between
+from cenote.site.store.saving import save_papers
+
+BASE = "https://feed.example:8443/cenote"
+
+HOSTILE = "</script><script>alert(1)</script><![CDATA[&lt;]]>\"'"
+
+FULL = Paper(
+    id="2602.00001",
+    title="Pooling of Ponds",
+    summary="We pool ponds, fast.",
+    authors=("Zoë Müller", "王小明"),
+    published=dt.datetime(2026, 2, 8, 18, 0, 1, tzinfo=dt.UTC),
+    updated=dt.datetime(2026, 2, 20, 1, 2, 3, tzinfo=dt.UTC),
+    featured=dt.date(2026, 2, 11),
+    categories=("cs.CV", "cs.LG"),
+    keywords=("pooling", "ponds"),
+    organization="Pond University",
+    code_url="https://github.com/pond/pool",
+    code_stars=7,
+    project_url="https://ponds.example/pooling",
+    upvotes=42,
+    comments=3,
+    submitted_by="akhaliq",
+)
+OLD = Paper(
+    id="hep-th/9901001", title="Strings", authors=("A. String",), published=dt.datetime(1999, 1, 1, tzinfo=dt.UTC)
+)
+COUNTED = Paper(id="2602.00002", title="Counted Authors", author_count=5, featured=dt.date(2026, 2, 12))
+UNDATED = Paper(id="2602.00003", title="Undated Ponds")
+XSS = Paper(
+    id="2602.00004",
+    title=f"Title {HOSTILE}",
+    summary=f"Summary {HOSTILE}",
+    authors=(f"Author {HOSTILE}",),
+    featured=dt.date(2026, 3, 1),
+    categories=(f"cs.{HOSTILE}",),
+    organization=HOSTILE,
+    submitted_by=HOSTILE,
+    upvotes=1,
+)
+CARD = "2412.06097"
+
+
+class FakeSearch(Search):
+    """Finds every paper in whose title the query occurs, and remembers what was asked."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.asked: list[tuple[str, Filters, Mode, int, int]] = []
+
+    def find(self, query: str, **asked: Any) -> Found:
+        filters, mode = asked.get("filters", Filters()), asked.get("mode", Mode.HYBRID)
+        limit, offset = asked.get("limit", 20), asked.get("offset", 0)
+        self.asked.append((query, filters, mode, limit, offset))
+        first, last = filters.first or dt.date.min, filters.last or dt.date.max
+        with self.database.read() as connection:
+            there = papers_between(connection, first, last, order="newest", limit=1000)
+        hits = tuple(Hit(each, 1.0, ()) for each in there if query.casefold() in each.paper.title.casefold())
+        return Found(hits[offset : offset + limit], len(hits), mode, "")
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for all tests that only read."""
+    home = tmp_path_factory.mktemp("api")
+    url = URL.create("sqlite", database=str(home / "store.sqlite3"))
+    if request.param == "postgresql":
+        server: URL = request.getfixturevalue("postgresql")
+        name = f"cenote_{uuid.uuid4().hex[:12]}"
+        engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{name}"'))
+        url = server.set(database=name)
+    with Database(url) as database:
+        yield make_site(database, home)
+
+
+@pytest.fixture
+def own_site(database: Database, tmp_path: Path) -> Site:
+    """One that a test may change."""
+    return make_site(database, tmp_path)
+
+
+def make_site(database: Database, home: Path) -> Site:
+    methods = Methods()
+    card = methods.by_paper(CARD)
+    assert card is not None
+    ours = Paper(
+        id=CARD,
+        title=card.card.title,
+        summary=card.card.summary,
+        author_count=card.card.authors,
+        published=dt.datetime.combine(card.card.published, dt.time(), dt.UTC),
+        featured=dt.date(2026, 2, 9),
+    )
+    with database.write() as connection:
+        save_papers(connection, [FULL, OLD, COUNTED, UNDATED, XSS, ours])
+    return Site(SiteSettings(home=home, base_url=BASE), database, methods, FakeSearch(database))
+
+
+def make_app(site: Site) -> FastAPI:
+    app = FastAPI(title="cenote", version="0", docs_url=None, redoc_url=None)
+    app.include_router(router)
+    app.state.site = site
+    return app
+
+
+@pytest.fixture(scope="session")
+def client(site: Site) -> Iterator[TestClient]:
+    with TestClient(make_app(site)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_client(own_site: Site) -> Iterator[TestClient]:
+    with TestClient(make_app(own_site), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def asked(site: Site) -> list[tuple[str, Filters, Mode, int, int]]:
+    """What is asked of the search."""
+    assert isinstance(site.search, FakeSearch)
+    site.search.asked.clear()
+    return site.search.asked
+
+
+@pytest.fixture(scope="session")
+def endpoint(site: Site) -> Iterator[str]:
+    """The address of a server on this machine."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(make_app(site), log_level="warning", lifespan="off", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
