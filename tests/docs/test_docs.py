@@ -22,6 +22,7 @@ import typer.main
 import cenote
 from cenote.catalog import Card, Shelf, load_cards
 from cenote.cli import app
+from cenote.site.settings import SiteSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "pages"
@@ -144,3 +145,11 @@ def test_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path
         assert f'<p class="admonition-title">{card.status.capitalize()}</p>' in page
         loaded = re.findall(r"<(?:script|img)[^>]* src=\"([^\"]+)|<link[^>]* href=\"([^\"]+)", page)
         assert [url for pair in loaded for url in pair if url.startswith(("http", "//"))] == []
+
+
+def test_the_feeds_page_has_every_setting_of_the_site() -> None:
+    rows = re.findall(r"^\| `CENOTE_.*$", (PAGES / "feed.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [
+        f"| `CENOTE_{name.upper()}` | {f'`{setting.default}`' if setting.default else '–'} | {setting.description} |"
+        for name, setting in SiteSettings.model_fields.items()
+    ]

@@ -43,7 +43,7 @@ def write_files_atomic(files: Mapping[Path, bytes]) -> None:
         for path in files:
             staged[path].replace(path)
         for folder in {path.parent for path in files}:
-            _sync_folder(folder)
+            sync_folder(folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{path} could not be written: {reason}; nothing half-written is left") from error
@@ -61,7 +61,7 @@ def _write_and_sync(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new names durable; Windows cannot open a folder and needs no such call."""
     if os.name != "posix":
         return

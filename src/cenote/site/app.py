@@ -1,0 +1,83 @@
+"""The web application: what is opened when it starts, and what every answer of it has in common."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from cenote import __version__
+from cenote.site import api, web
+from cenote.site.methods import Method, Methods
+from cenote.site.search import Search, Tags
+from cenote.site.security import SecureHeaders
+from cenote.site.seeding import seed
+from cenote.site.settings import SiteSettings
+from cenote.site.state import Site
+from cenote.site.store.database import Database
+
+
+def create_app(settings: SiteSettings | None = None, *, site: Site | None = None) -> FastAPI:
+    """Return the application; what it works with is opened when it starts.
+
+    Args:
+        settings: Where the store is; from the environment by default.
+        site: One that is open already, and stays open when the application ends.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if site is not None:
+            app.state.site = site
+            yield
+            return
+        with open_site(settings or SiteSettings()) as opened:
+            app.state.site = opened
+            yield
+
+    # The pages that describe the API load a script from elsewhere; the description itself is there.
+    app = FastAPI(
+        title="cenote",
+        summary="A paper feed whose papers run.",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(SecureHeaders)
+    app.include_router(api.router)
+    app.include_router(web.router)
+    app.mount(web.STATIC_URL, web.static_files, name="static")
+    web.add_error_pages(app)
+    return app
+
+
+@contextmanager
+def open_site(settings: SiteSettings) -> Iterator[Site]:
+    """Open the store, see that the papers with a card are in it, and open the search.
+
+    Raises:
+        StorageError: If the store cannot be opened.
+        CardError: If a card is damaged.
+        ResultError: If a published result is damaged.
+    """
+    methods = Methods()
+    with Database(settings.database) as database:
+        seed(database, (method.card for method in methods))
+        search = Search(database, home=settings.home, tags={method.card.arxiv: _tags(method) for method in methods})
+        try:
+            yield Site(settings, database, methods, search)
+        finally:
+            search.close()
+
+
+def _tags(method: Method) -> Tags:
+    words: set[str] = {verdict.word for verdict in method.verdicts}
+    if method.stale:
+        words.add("stale")
+    has_code = method.card.runs or method.card.links.code is not None
+    return Tags(method.card.shelf.value, frozenset(words), has_code)

@@ -1,0 +1,69 @@
+"""Pages for what went wrong: friendly to readers, JSON to programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from cenote.errors import StorageError
+from cenote.site.api.answering import error_answer
+from cenote.site.security import HEADERS
+from cenote.site.web.rendering import render
+
+_SENTENCES = {
+    400: "The request could not be read.",
+    404: "There is nothing at this address.",
+    405: "This address cannot be used in that way.",
+    500: "Something went wrong here; it was written into the server's log.",
+    503: "The store of papers does not answer just now. Please try again in a minute.",
+}
+
+
+def add_error_pages(app: FastAPI) -> None:
+    """Answer errors with a page, or with JSON under ``/api/``."""
+    app.add_exception_handler(HTTPException, _expected)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(StorageError, _no_store)
+    app.add_exception_handler(OperationalError, _no_store)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _expected(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    standard = HTTPStatus(error.status_code).phrase
+    said = error.detail if error.detail != standard else ""
+    return _page(request, error.status_code, said, dict(error.headers or {}))
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _page(request, 400)
+
+
+async def _no_store(request: Request, error: Exception) -> Response:
+    return _page(request, 503, headers={"Retry-After": "60"})
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    # This answer is made outside of all middleware.
+    return _page(request, 500, headers=HEADERS)
+
+
+def _page(request: Request, status: int, sentence: str = "", headers: dict[str, str] | None = None) -> Response:
+    sentence = sentence or _SENTENCES.get(status, "This did not work.")
+    if _for_programs(request):
+        return error_answer(status, sentence, headers)
+    phrase = HTTPStatus(status).phrase
+    answer = render(request, "error.html.j2", status=status, number=status, phrase=phrase, sentence=sentence)
+    answer.headers.update(headers or {})
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _for_programs(request: Request) -> bool:
+    return request.url.path.startswith("/api/")

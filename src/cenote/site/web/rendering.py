@@ -1,0 +1,67 @@
+"""Templates into answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jinja2
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from cenote.catalog.numbers import counted
+from cenote.catalog.results import ICONS
+from cenote.site.web.shelves import SHELVES
+from cenote.site.web.static_files import static_url
+
+_Route = TypeVar("_Route", bound=Callable[..., Any])
+
+
+def page(router: APIRouter, path: str) -> Callable[[_Route], _Route]:
+    """Serve a function's answer at a path, to GET and HEAD; pages are no part of the API's description."""
+    return router.api_route(path, methods=["GET", "HEAD"], include_in_schema=False, response_class=HTMLResponse)
+
+
+def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """Render a page; browsers ask each time whether it is still the newest."""
+    html = render_text(template, request=request, path=request.url.path, **context)
+    return HTMLResponse(html, status, headers={"Cache-Control": "no-cache"})
+
+
+def render_text(template: str, **context: Any) -> str:
+    """Render a template; all that is put into HTML is escaped."""
+    return _environment.get_template(template).render(**context)
+
+
+def day_in_words(day: dt.date | dt.datetime) -> str:
+    """Write a day: '8 December 2024'.
+
+    Example:
+        >>> day_in_words(dt.date(2024, 12, 8))
+        '8 December 2024'
+    """
+    return f"{day.day} {day:%B %Y}"
+
+
+def markdown_text(text: str) -> str:
+    r"""Write a text into Markdown as one line of nothing but text.
+
+    Example:
+        >>> markdown_text("a*b* <i>")
+        'a\\*b\\* &lt;i&gt;'
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*\[\]|~#]|\b_|_\b)", r"\\\1", text)
+
+
+_environment = jinja2.Environment(
+    loader=jinja2.PackageLoader("cenote.site.web"),
+    autoescape=lambda name: name is None or ".html" in name,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {"day": day_in_words, "counted": counted, "md": markdown_text}
+_environment.globals |= {"static": static_url, "shelves": SHELVES, "icons": ICONS}

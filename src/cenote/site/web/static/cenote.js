@@ -1,0 +1,73 @@
+// What JavaScript adds: the switch of colours, copying, and search as one types. Every page works without it.
+"use strict";
+
+const root = document.documentElement;
+
+function setUpTheme(button) {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const show = () => button.setAttribute("aria-pressed", String(isDark()));
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem("theme", root.dataset.theme);
+    } catch {
+      // The choice then lasts as long as the page.
+    }
+    show();
+  });
+  system.addEventListener("change", show);
+  show();
+}
+
+function setUpCopy(button) {
+  const name = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source); // so that the reader's own keys copy it
+      button.textContent = "Selected";
+    }
+    setTimeout(() => (button.textContent = name), 2000);
+  });
+}
+
+function setUpSearch(form) {
+  const list = document.querySelector("[data-list]");
+  const status = document.querySelector("[data-status]");
+  let timer;
+  let running;
+
+  async function search() {
+    running?.abort();
+    running = new AbortController();
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+    if (query.get("mode") === "hybrid") query.delete("mode");
+    list.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(`${form.dataset.results}?${query}`, { signal: running.signal });
+      if (!answer.ok) throw new Error(answer.statusText);
+      list.innerHTML = await answer.text(); // escaped by the server, as on the page itself
+      status.textContent = list.querySelector(".quiet, h2")?.textContent ?? "";
+      history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      status.textContent = "The search did not answer; press Enter to try again.";
+    }
+    list.removeAttribute("aria-busy");
+  }
+
+  form.addEventListener("input", (event) => {
+    clearTimeout(timer);
+    timer = setTimeout(search, event.target.type === "search" ? 200 : 0);
+  });
+}
+
+document.querySelectorAll("button.theme").forEach(setUpTheme);
+document.querySelectorAll("button.copy").forEach(setUpCopy);
+document.querySelectorAll("form[data-results]").forEach(setUpSearch);

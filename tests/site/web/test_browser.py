@@ -1,0 +1,157 @@
+"""The site in Chromium: with and without JavaScript, in both schemes, on a phone, and under axe-core."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+
+PAPER = "/papers/2412.06097"
+PAGES = ["/", "/papers/trending", "/papers/date/2020-01-01", "/search", "/search?q=pooling&shelf=pooling", "/methods",
+         "/claims", PAPER, "/papers/2410.12761", f"{PAPER}/history", "/nothing"]  # fmt: skip
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server as ``cenote serve`` starts it."""
+    environment = os.environ | {"CENOTE_HOME": str(tmp_path_factory.mktemp("home")), "CENOTE_DATABASE_URL": ""}
+    command = [sys.executable, "-m", "cenote.cli", "serve", "--port", "0"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    assert found, said
+    yield found[0]
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
+    server: str, browser: Browser, scheme: str, width: int
+) -> None:
+    import axe_playwright_python
+
+    axe = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    size = {"width": width, "height": 900}
+    context = browser.new_context(viewport=size, color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    for address in PAGES:
+        page.goto(server + address)
+        page.evaluate(axe + "; 0")
+        found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        wrong = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
+        assert not wrong, address
+        assert found["passes"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+    context.close()
+
+
+def test_the_policy_is_kept_and_nothing_comes_from_elsewhere(server: str, browser: Browser) -> None:
+    page = browser.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    for address in PAGES[:-1]:
+        page.goto(server + address)
+    assert not said
+    assert not [url for url in asked if not url.startswith(server)]
+    page.close()
+
+
+def test_search_as_one_types(server: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{server}/search")
+    page.get_by_role("searchbox").press_sequentially("order theory")
+    page.get_by_role("link", name="Order Theory in the Context of Machine Learning").wait_for()
+    assert page.url.endswith("/search?q=order+theory")
+    assert "found" in page.get_by_role("status").inner_text()
+    page.close()
+
+
+def test_the_scheme_is_chosen_and_kept(server: str, browser: Browser) -> None:
+    context = browser.new_context(color_scheme="light")
+    page = context.new_page()
+    page.goto(server)
+    light = _ground(page)
+    page.get_by_role("button", name="Dark").click()
+    dark = _ground(page)
+    assert dark != light
+    page.goto(f"{server}/methods")
+    assert _ground(page) == dark
+    assert page.get_by_role("button", name="Dark").get_attribute("aria-pressed") == "true"
+    context.close()
+
+
+def test_copying(server: str, browser: Browser) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(server + PAPER)
+    page.locator("button[data-copy=command]").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "cenote run order-theory"
+    context.close()
+
+
+def test_without_javascript_all_of_it_works(server: str, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server)
+    assert not page.locator("button.theme").is_visible()
+    page.get_by_role("searchbox").fill("order theory")
+    page.get_by_role("searchbox").press("Enter")
+    page.get_by_role("link", name="Order Theory in the Context of Machine Learning").click()
+    assert page.url == server + PAPER
+    assert not page.locator("button.copy").first.is_visible()
+    page.goto(f"{server}/methods")
+    page.get_by_label("Shelf").select_option("tracking")
+    page.get_by_role("button", name="Show").click()
+    assert page.locator(".lines li").count() == 1
+    context.close()
+
+
+def test_the_keyboard_reaches_the_papers(server: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(server)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the papers"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.close()
+
+
+def _ground(page: Page) -> str:
+    colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return colour
