@@ -62,8 +62,6 @@ def open_site(settings: SiteSettings) -> Iterator[Site]:
 
     Raises:
         StorageError: If the store cannot be opened.
-        CardError: If a card is damaged.
-        ResultError: If a published result is damaged.
     """
     methods = Methods()
     with Database(settings.database) as database:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,8 +10,11 @@ from pathlib import Path
 
 from cenote.catalog.card import Card
 from cenote.catalog.fingerprint import is_stale
-from cenote.catalog.loading import PACKAGE, load_cards
+from cenote.catalog.loading import PACKAGE, read_cards
 from cenote.catalog.results import RESULTS, Result, Verdict, published
+from cenote.errors import ResultError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,17 @@ class Method:
 class Methods:
     """All cards, by slug and by arXiv identifier, in the order of the catalog: the newest paper first.
 
-    Raises:
-        CardError: If a card is damaged.
-        ResultError: If a published result is damaged.
+    A damaged card is left out, and a paper with a damaged result has none: one of them is no reason to close the site.
+    The log says which.
     """
 
     def __init__(self, package: Path = PACKAGE, results: Path = RESULTS) -> None:
         self.folder = results
         """Where the published results lie."""
-        self._all = tuple(_method(card, package, results) for card in load_cards(package))
+        cards, damaged = read_cards(package)
+        for each in damaged:
+            _log.error("left out: %s", each.problem)
+        self._all = tuple(_method(card, package, results) for card in cards)
 
     def __iter__(self) -> Iterator[Method]:
         return iter(self._all)
@@ -71,5 +77,9 @@ class Methods:
 
 
 def _method(card: Card, package: Path, root: Path) -> Method:
-    results = tuple(published(card.slug, root))
+    try:
+        results = tuple(published(card.slug, root))
+    except ResultError as error:
+        _log.error("shown without results: %s", error)
+        results = ()
     return Method(card, results, stale=bool(results) and is_stale(card, results[0], package))

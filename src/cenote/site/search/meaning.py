@@ -59,6 +59,11 @@ class Meaning:
                     self._seen = seen
         return self._ready or self._wrong
 
+    def forget(self) -> None:
+        """Let go of encoder and vectors; they are loaded again when they are needed."""
+        with self._lock:
+            self._seen = self._ready = None
+
     def _load(self) -> None:
         # Not with the module: a site without an encoder, and a command that only reads, need no ONNX Runtime.
         from cenote.site.search.encoder import FOLDER, Encoder

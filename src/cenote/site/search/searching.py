@@ -88,7 +88,7 @@ class Search:
 
     def close(self) -> None:
         """Let go of encoder and vectors; the database stays open."""
-        self._meaning = Meaning(Path())
+        self._meaning.forget()
 
     def _best(self, connection: Connection, query: Query, where: Where, mode: Mode, page: slice) -> Found:
         close, mode, note = self._by_meaning(connection, query, where, mode)
