@@ -1,4 +1,4 @@
-"""Findings about the method, each shown on a network or on tokens where it can be computed."""
+"""Findings about the method: on a network or on tokens where they can be computed, and in the published run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from cenote.catalog import latest
 from cenote.pooling.ggem.pooling import GGeM, ggem_pool
 from cenote.pooling.ggem.vit import Average, SmallVit
 
@@ -60,3 +61,19 @@ def test_an_exponent_of_one_is_not_the_mean_of_signed_tokens() -> None:
     (gradient,) = torch.autograd.grad(pooled.sum(), tokens)
     assert torch.equal(gradient == 0, tokens < 1e-12)
     assert 0.45 < (gradient == 0).double().mean() < 0.55
+
+
+def test_learned_exponents_stayed_where_they_began() -> None:
+    """In the published run. When a new one says otherwise, the card has to."""
+    result = latest("ggem")
+    assert result is not None
+    exponents = [record for record in result.records if record.metric == "exponent"]
+    assert {record.arm for record in exponents} == {"ggem", "gem"}
+    assert max(abs(record.value - result.settings["p"]) for record in exponents) < 0.15
+    accuracy = {
+        (record.arm, record.data, record.seed): record.value
+        for record in result.records
+        if record.metric == "accuracy" and record.arm in ("ggem", "gem", "p fixed at 3")
+    }
+    apart = [abs(value - accuracy["ggem", data, seed]) for (_, data, seed), value in accuracy.items()]
+    assert max(apart) < 0.002
