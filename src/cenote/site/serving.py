@@ -7,11 +7,10 @@ import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
-from pydantic import ValidationError
 
 from cenote.errors import ArgumentError
 from cenote.site.app import create_app, open_site
-from cenote.site.settings import SiteSettings
+from cenote.site.settings import read_settings
 
 
 def serve(host: str, port: int, *, on_ready: Callable[[str], None]) -> None:
@@ -33,21 +32,6 @@ def serve(host: str, port: int, *, on_ready: Callable[[str], None]) -> None:
         on_ready(_address(host, listener.getsockname()[1]))
         with contextlib.suppress(KeyboardInterrupt):  # how the server hands on the signal that ended it
             server.run(sockets=[listener])
-
-
-def read_settings() -> SiteSettings:
-    """Read the settings of the environment.
-
-    Raises:
-        ArgumentError: If one of them is not allowed.
-    """
-    try:
-        return SiteSettings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        problem = first["msg"].removeprefix("Value error, ")
-        raise ArgumentError(f"CENOTE_{name}: {problem}") from None
 
 
 @contextlib.contextmanager
