@@ -6,8 +6,8 @@
 200 queries, made from the store's own papers with a fixed seed: exact titles, two or three words, sentences of five to
 twelve words, queries with filters, and odd input. No query is asked twice by a client, and nothing caches answers.
 First one client asks, then eight at once in a closed loop; both the server and its clients share the machine, and talk
-over the loopback address. Papers without a vector are filled up, on request, with vectors near those of other papers: as
-many numbers to compare, though they mean nothing. The benchmark refuses to run on a busy machine.
+over the loopback address. Papers without a vector are filled up, on request, with vectors near those of other papers:
+as many numbers to compare, though they mean nothing. The benchmark refuses to run on a busy machine.
 """
 
 from __future__ import annotations
