@@ -33,7 +33,7 @@ from sqlalchemy import func, select
 
 from cenote.lab.timing import machine_load, require_idle
 from cenote.site.search.asking import STOP_WORDS, words_of
-from cenote.site.settings import SiteSettings
+from cenote.site.settings import SiteSettings, read_settings
 from cenote.site.store.database import Database
 from cenote.site.store.tables import papers, vectors
 
@@ -46,14 +46,20 @@ Query = dict[str, str]
 
 
 def main(
-    home: Annotated[Path, typer.Option(help="Folder of the site, with papers and the encoder.")],
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the site, with papers and the encoder; CENOTE_HOME by default.")
+    ] = None,
     fill: Annotated[bool, typer.Option(help="First give papers without a vector one that is near another's.")] = False,
     seed: Annotated[int, typer.Option(help="Which papers the queries are made from.")] = 0,
     busy: Annotated[bool, typer.Option(help="Run on a busy machine too; the figures then mean little.")] = False,
 ) -> None:
     """Print milliseconds by kind of query, and the server's start and memory."""
     console = Console(width=110)
-    with Database(SiteSettings(home=home).database) as database:
+    home = home or read_settings().home
+    if not (home / "cenote.sqlite3").exists() or not (home / "encoder").exists():
+        console.print(f"feed_search: skipped, {home} has no store with an encoder; import papers and embed them first")
+        return
+    with Database(SiteSettings(home=home, database_url=None).database) as database:
         if fill:
             console.print(f"filled up {fill_up(database):,} vectors")
         groups = queries(database, random.Random(seed))

@@ -1,0 +1,111 @@
+"""How often the site's search finds the paper that a paraphrase is about, by words, by meaning, and by both.
+
+    python benchmarks/feed_search_quality.py --papers 20000
+
+``data/paraphrases.jsonl`` has 200 queries, each written from the abstract of one arXiv paper in other words; they were
+written down before anything was tuned. One half is for tuning, the other for the report. The papers searched are those
+200 and others drawn with a fixed seed, read from arXiv's records under CENOTE_DATA; each gets its vector here, so that
+many papers take long. Recall@10 is the share of queries whose paper is among the first ten; its interval is that of a
+share, and hybrid search is held against the better of the other two, query by query.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cenote.catalog.settings import EnvironmentSettings
+from cenote.lab.intervals import PairedT, rate_interval
+from cenote.site.embedding.export import export_encoder
+from cenote.site.embedding.worker import embed_papers
+from cenote.site.papers import Paper
+from cenote.site.reading import Good, open_source, read_kaggle
+from cenote.site.search import Mode, Search
+from cenote.site.search.encoder import Encoder
+from cenote.site.store.database import Database
+from cenote.site.store.saving import save_papers
+
+QUERIES = Path(__file__).parent / "data" / "paraphrases.jsonl"
+FIRST = 10
+MARGIN = 0.04
+"""How much worse than the better of the two hybrid search may be."""
+
+
+def main(
+    papers: Annotated[int, typer.Option(min=200, help="Papers to search in, the 200 included.")] = 20_000,
+    split: Annotated[str, typer.Option(help="'tune' or 'report'.")] = "report",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the encoder while papers are embedded.")] = 2,
+    seed: Annotated[int, typer.Option(help="Which other papers are searched.")] = 0,
+) -> None:
+    """Print recall@10 of each way of searching."""
+    console = Console(width=110)
+    source = (EnvironmentSettings().data or Path()) / "arxiv" / "arxiv-metadata.jsonl.zst"
+    if not source.exists():
+        console.print(f"feed_search_quality: skipped, {source} is not there; set CENOTE_DATA")
+        return
+    asked = [json.loads(line) for line in QUERIES.read_text(encoding="utf-8").splitlines()]
+    chosen = _papers(source, {each["id"] for each in asked}, papers, random.Random(seed))
+    with tempfile.TemporaryDirectory() as folder, Database(f"sqlite:///{folder}/store.sqlite3") as database:
+        home = Path(folder)
+        encoder = Encoder(export_encoder(home), threads=threads)
+        for start in range(0, len(chosen), 1000):
+            with database.write() as connection:
+                save_papers(connection, chosen[start : start + 1000])
+        with console.status("embedding") as status:
+            embed_papers(
+                database,
+                encoder,
+                encoder.description.name,
+                on_progress=lambda done: status.update(f"embedded {done.done:,} of {done.total:,}"),
+            )
+        search = Search(database, home=home, tags={})
+        used = [each for each in asked if each["split"] == split]
+        found = {mode: np.array([_is_found(search, each, mode) for each in used], float) for mode in Mode}
+    console.print(_table(f"{len(used)} queries of the split '{split}' over {len(chosen):,} papers", found))
+    others = {mode: hits for mode, hits in found.items() if mode is not Mode.HYBRID}
+    better = max(others, key=lambda mode: others[mode].mean())
+    apart = PairedT(found[Mode.HYBRID] - others[better])
+    low = apart.interval(0.90).low  # its lower end is the one-sided 95 % bound
+    word = "no worse" if low > -MARGIN else "not shown to be no worse"
+    console.print(
+        f"hybrid - {better}: {100 * apart.value:+.1f} points, one-sided 95 % bound {100 * low:+.1f}: {word} by the "
+        f"margin of {100 * MARGIN:g} points"
+    )
+
+
+def _papers(source: Path, wanted: set[str], count: int, draws: random.Random) -> list[Paper]:
+    """Read the wanted papers and as many others as are asked for."""
+    with open_source(source) as stream:
+        read = [record.paper for record in read_kaggle(stream) if isinstance(record, Good)]
+    others = [paper for paper in read if paper.id not in wanted]
+    targets = [paper for paper in read if paper.id in wanted]
+    return targets + draws.sample(others, min(len(others), count - len(targets)))
+
+
+def _is_found(search: Search, asked: dict[str, str], mode: Mode) -> bool:
+    answer = search.find(asked["query"], mode=mode, limit=FIRST)
+    assert answer.mode is mode, answer.note
+    return any(hit.stored.paper.id == asked["id"] for hit in answer.hits)
+
+
+def _table(title: str, found: dict[Mode, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> Table:
+    table = Table("search", f"recall@{FIRST}", "95 % interval", title=title, title_justify="left")
+    for mode, hits in found.items():
+        interval = rate_interval(math.floor(hits.sum()), len(hits))
+        table.add_row(
+            str(mode), f"{100 * hits.mean():.1f} %", f"{100 * interval.low:.1f} – {100 * interval.high:.1f} %"
+        )
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)
