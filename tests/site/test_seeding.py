@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_every_card_is_a_paper_of_the_first_day(database: Database) -> None:
     assert seed(database, (method.card for method in Methods())) == Saved(new=38, changed=0, same=0)
     with database.read() as connection:
-        assert newest_day(connection) == FIRST_RELEASE
+        assert newest_day(connection, FIRST_RELEASE) == FIRST_RELEASE
         stored = {each.paper.id: each for each in papers_between(connection, FIRST_RELEASE, FIRST_RELEASE)}
     for card in load_cards():
         paper = stored[card.arxiv].paper

@@ -14,7 +14,7 @@ from cenote.site.methods import Method, Methods
 from cenote.site.search import Search, Tags
 from cenote.site.security import SecureHeaders
 from cenote.site.seeding import seed
-from cenote.site.settings import SiteSettings
+from cenote.site.settings import SiteSettings, read_settings
 from cenote.site.state import Site
 from cenote.site.store.database import Database
 
@@ -33,7 +33,7 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
             app.state.site = site
             yield
             return
-        with open_site(settings or SiteSettings()) as opened:
+        with open_site(settings or read_settings()) as opened:
             app.state.site = opened
             yield
 

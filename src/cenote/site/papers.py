@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from cenote.errors import ArgumentError
 
 _NEW = r"\d{4}\.\d{4,5}"
-_OLD = r"[a-z]+(?:-[a-z]+)*(?:\.[A-Z]{2})?/\d{7}"
+_OLD = r"[a-z]{1,10}(?:-[a-z]{1,10})?(?:\.[A-Z]{2})?/\d{7}"
 _IDENTIFIER = re.compile(rf"({_NEW}|{_OLD})(v\d+)?", re.ASCII)
 _AROUND = re.compile(r"^(?:https?://(?:www\.|export\.)?arxiv\.org/(?:abs|pdf)/|(?:oai:)?arxiv(?:\.org)?:)|\.pdf$", re.I)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -60,7 +60,9 @@ def _utc(moment: dt.datetime) -> dt.datetime:
 
 
 Line = Annotated[str, AfterValidator(one_line)]
-Lines = Annotated[tuple[Line, ...], Field(max_length=5_000)]
+Lines = Annotated[tuple[Annotated[Line, Field(max_length=1_000)], ...], Field(max_length=5_000)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+"""As large as both databases' integers."""
 Moment = Annotated[dt.datetime, AfterValidator(_utc)]
 Web = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"'<>\\]+$", max_length=2_000)]
 """An address that may stand in a link: nothing but http(s), and nothing that ends an attribute."""
@@ -75,22 +77,22 @@ class Paper(BaseModel):
     title: Annotated[Line, Field(min_length=1, max_length=1_000)]
     summary: Annotated[Line, Field(max_length=20_000)] | None = Field(default=None, description="The abstract.")
     authors: Lines | None = Field(default=None, description="Names in the paper's order; None if they are not given.")
-    author_count: int | None = Field(default=None, ge=0, description="Number of authors where names are not given.")
+    author_count: Count | None = Field(default=None, description="Number of authors where names are not given.")
     published: Moment | None = Field(default=None, description="First version.")
     updated: Moment | None = Field(default=None, description="Latest version, or latest change of the record.")
     featured: dt.date | None = Field(default=None, description="Day on which a feed featured it.")
     categories: Lines = Field(default=(), description="arXiv categories, the primary one first.")
     keywords: Lines = ()
-    organization: Line | None = None
+    organization: Annotated[Line, Field(max_length=300)] | None = None
     comment: Line | None = None
     journal_reference: Line | None = None
     doi: Line | None = None
     license: Line | None = None
     code_url: Web | None = None
-    code_stars: int | None = Field(default=None, ge=0)
+    code_stars: Count | None = None
     project_url: Web | None = None
-    upvotes: int | None = Field(default=None, ge=0, description="Votes at the source.")
-    comments: int | None = Field(default=None, ge=0, description="Comments at the source.")
+    upvotes: Count | None = Field(default=None, description="Votes at the source.")
+    comments: Count | None = Field(default=None, description="Comments at the source.")
     submitted_by: Line | None = None
 
     @property

@@ -39,8 +39,9 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
     """Take the port before anything else is opened, so that a port in use is said in one sentence."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise ArgumentError(f"host must be an address of this machine, got {host!r}: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no name"
+        raise ArgumentError(f"host must be an address of this machine, got {host!r}: {reason}") from None
     with socket.socket(family, kind, protocol) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

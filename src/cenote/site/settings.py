@@ -43,6 +43,8 @@ class SiteSettings(BaseSettings):
                 raise ValueError("it must be an address such as postgresql://user:password@host/name") from None
             if kind not in ("sqlite", "postgresql"):
                 raise ValueError(f"it must begin with sqlite or postgresql, not {kind}")
+            if kind == "sqlite" and make_url(url.get_secret_value()).database in (None, "", ":memory:"):
+                raise ValueError("it must name a file, such as sqlite:////var/lib/cenote/cenote.sqlite3")
         return url
 
     @field_validator("secret")

@@ -88,7 +88,14 @@ def test_forms_of_dates(created: str, published: dt.datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "when", ["Mon, 31 Feb 2007 19:18:42 GMT", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", 7]
+    "when",
+    [
+        "Mon, 31 Feb 2007 19:18:42 GMT",
+        "Mon, 2 Apr 99999999999999999999 19:18:42 GMT",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        7,
+    ],
 )
 def test_dates_that_are_none(when: object) -> None:
     [record] = read({"id": "0704.0001", "title": "A", "created": when})

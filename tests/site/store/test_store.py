@@ -113,6 +113,25 @@ def test_another_source_adds_what_it_knows_and_leaves_the_rest(database: Databas
     assert stored(database, FULL.id) == FULL.model_copy(update=expected)
 
 
+def test_an_older_record_does_not_take_the_place_of_a_newer_one(database: Database) -> None:
+    moments = [dt.datetime(2025, month, 1, tzinfo=dt.UTC) for month in (1, 3, 5)]
+    first, third, last = (
+        Paper(id="2501.00001", title=f"Title {moment.month}", updated=moment, categories=("cs.LG",)[: moment.month - 1])
+        for moment in moments
+    )
+    save(database, third)
+    save(database, first.model_copy(update={"comment": "12 pages"}))
+    with database.read() as connection:
+        found = find_paper(connection, "2501.00001")
+    assert found is not None
+    assert (found.paper.title, found.paper.updated, found.paper.comment) == ("Title 3", moments[1], "12 pages")
+    save(database, last)
+    with database.read() as connection:
+        found = find_paper(connection, "2501.00001")
+    assert found is not None
+    assert (found.paper.title, found.paper.comment, found.paper.categories) == ("Title 5", "12 pages", ("cs.LG",))
+
+
 def test_filling_in_never_replaces(database: Database) -> None:
     save(database, Paper(id=FULL.id, title="From the archive", summary="The abstract.", categories=("cs.LG",)))
     save(database, FULL, fill=True)
@@ -125,12 +144,12 @@ def test_the_first_day_a_paper_was_featured_stays(database: Database) -> None:
     first, again = dt.date(2025, 1, 3), dt.date(2025, 2, 1)
     save(database, paper(1))
     with database.read() as connection:
-        assert newest_day(connection) == dt.date(2025, 1, 1)  # of submission, as nobody featured it
+        assert newest_day(connection, dt.date.max) == dt.date(2025, 1, 1)  # of submission, as nobody featured it
     save(database, paper(1, featured=first))
     save(database, paper(1, featured=again))
     save(database, paper(1, day=20))
     with database.read() as connection:
-        assert newest_day(connection) == first
+        assert newest_day(connection, dt.date.max) == first
     assert stored(database, "2501.00001").featured == first
 
 
@@ -186,11 +205,12 @@ def test_papers_of_some_days(database: Database) -> None:
 
 def test_days_without_papers_are_passed_over(database: Database) -> None:
     with database.read() as connection:
-        assert newest_day(connection) is None
+        assert newest_day(connection, dt.date.max) is None
     save(database, paper(1, 3), paper(2, 7), Paper(id="2501.00003", title="Of no day"))
     third, seventh = dt.date(2025, 1, 3), dt.date(2025, 1, 7)
     with database.read() as connection:
-        assert newest_day(connection) == seventh
+        assert newest_day(connection, dt.date.max) == seventh
+        assert newest_day(connection, dt.date(2025, 1, 6)) == third
         assert day_before(connection, seventh) == third
         assert day_after(connection, third) == seventh
         assert day_before(connection, third) is None
@@ -296,6 +316,12 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="could not be made: "):
         Database(f"sqlite:///{tmp_path / 'file' / 'store.sqlite3'}")
+
+
+def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite3").write_bytes(b"noise" * 2_000)
+    with pytest.raises(StorageError, match="cannot be opened: file is not a database"):
+        Database(URL.create("sqlite", database=str(tmp_path / "store.sqlite3"))).migrate()
 
 
 def test_preferred_papers_come_first_among_equals(database: Database) -> None:

@@ -14,7 +14,7 @@ from cenote.site.web.citing import bibtex
 from cenote.site.web.dotplot import MOST_DOTS, dot_plot
 
 from .conftest import Opening
-from .pages import check_page, links
+from .pages import check_page, links, text_of
 
 
 def paper(number: int, day: dt.date, **more: object) -> Paper:
@@ -30,6 +30,23 @@ def test_trending_weighs_votes_against_age(open_with: Opening) -> None:
     page = check_page(client.get("/papers/trending").text)
     shown = [each for each in links(page) if each.startswith("/papers/2501")]
     assert shown == [f"/papers/2501.0000{number}" for number in (4, 2, 1, 3)]  # the last has no votes
+
+
+@pytest.mark.parametrize("address", ["/papers/date/9999-12-31", "/papers/month/9999-12", "/papers/date/0001-01-01"])
+def test_the_ends_of_the_calendar_have_pages(open_with: Opening, address: str) -> None:
+    client = open_with(paper(1, dt.date(9999, 12, 31)), paper(2, dt.date(2025, 1, 3)))
+    check_page(client.get(address).text)
+    (heading,) = check_page(client.get("/papers/trending").text).iter("h1")
+    assert text_of(heading) == "Trending papers"
+    headings = [text_of(each) for each in check_page(client.get("/").text).iter() if each.tag in ("h1", "h2")]
+    assert "Friday 3 January 2025" in headings  # a date that cannot be is no front page
+    assert client.get("/papers/week/9999-W51").status_code == 200
+
+
+def test_a_page_behind_the_last_says_so(open_with: Opening) -> None:
+    html = open_with(paper(1, dt.datetime.now(dt.UTC).date())).get("/papers/trending?page=9").text
+    assert "There is no such page" in html
+    assert "has no papers yet" not in html
 
 
 def test_neighbours_are_the_nearest_with_papers(open_with: Opening) -> None:

@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 from cenote.site.embedding.export import export_encoder, has_encoder
 from cenote.site.embedding.worker import Progress, embed_papers
 from cenote.site.search.encoder import FOLDER, Encoder
-from cenote.site.settings import SiteSettings
+from cenote.site.settings import read_settings
 from cenote.site.store.database import Database
 
 PAUSE = 30.0
@@ -29,7 +29,7 @@ def embed(*, limit: int | None, watch: bool, threads: int, export: bool, pause: 
         pause: Seconds between two looks for new papers.
     """
     console = Console(stderr=True)
-    settings = SiteSettings()
+    settings = read_settings()
     if export or not has_encoder(settings.home):
         with console.status("exporting the encoder"):
             export_encoder(settings.home)

@@ -85,7 +85,7 @@ def judge(make: Callable[[T], Paper], item: T, position: int, show: Callable[[T]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}"
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         reason = str(error)
     return bad(position, reason, show(item))
 
@@ -107,7 +107,7 @@ def moment(value: object, name: str) -> dt.datetime | None:
         raise ValueError(f"{name}: must be a date in text, got {type(value).__name__}")
     try:
         return _from_snapshot(value) if "," in value else dt.datetime.fromisoformat(value.strip())
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         pass
     try:
         return email.utils.parsedate_to_datetime(value)

@@ -23,7 +23,8 @@ MOST_CLOSE = 100
 """Papers that count as close to a query, at most."""
 FLOOR = 0.25
 """Cosine below which a paper does not count as close to a query."""
-_FIRST_LOOK = 512
+_FIRST_LOOK, _LONGEST_LOOK = 512, 16_384
+"""Papers whose conditions are looked up at once: few first, and no more than a statement has room for."""
 _DESCRIPTION = Path("encoder", "encoder.json")
 
 
@@ -123,7 +124,7 @@ def _by_similarity(similarities: npt.NDArray[np.float32], floor: float, first: i
         order = np.argpartition(-similarities[left], size)
         yield left[order[:size]]
         left = left[order[size:]]
-        size *= 8
+        size = min(8 * size, _LONGEST_LOOK)
     if len(left):
         yield left
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import TimeoutError as NoneIsFree
 
 from cenote.errors import StorageError
 
@@ -67,7 +68,9 @@ class Database:
     def _connection(self) -> Iterator[Connection]:
         try:
             connection = self.engine.connect()
-        except OperationalError as error:
+        except NoneIsFree:
+            raise StorageError("the store is asked for more at once than it can answer; try again") from None
+        except DatabaseError as error:
             shown = self.url.render_as_string(hide_password=True)
             raise StorageError(f"the database {shown} cannot be opened: {_first_line(error)}") from None
         try:

@@ -89,9 +89,9 @@ def day_after(connection: Connection, day: dt.date) -> dt.date | None:
     return _day(connection, select(func.min(papers.c.day)).where(papers.c.day > day))
 
 
-def newest_day(connection: Connection) -> dt.date | None:
-    """Return the latest day that has papers."""
-    return _day(connection, select(func.max(papers.c.day)))
+def newest_day(connection: Connection, today: dt.date) -> dt.date | None:
+    """Return the latest day that has papers, today at the latest: a date can be wrong in a source."""
+    return _day(connection, select(func.max(papers.c.day)).where(papers.c.day <= today))
 
 
 def _day(connection: Connection, query: Select[dt.date | None]) -> dt.date | None:

@@ -32,7 +32,8 @@ class Saved:
 def save_papers(connection: Connection, batch: Sequence[Paper], *, fill: bool = False) -> Saved:
     """Put papers in, or bring those that are there up to date; saving the same again changes nothing.
 
-    What a source does not say stays as it was. A paper keeps the first day on which it was featured.
+    What a source does not say stays as it was, and what an older version of a record says only fills in what is not
+    known. A paper keeps the first day on which it was featured.
 
     Args:
         connection: One that may write.
@@ -66,9 +67,10 @@ def _upsert(dialect: str, fill: bool) -> ReturningInsert[int]:
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     statement = insert(papers)
     there, said = papers.c, statement.excluded
-    merged: dict[str, ColumnElement[Any]] = {name: _merge(name, there[name], said[name], fill) for name in _SAID}
+    older = said.updated < there.updated
+    merged: dict[str, ColumnElement[Any]] = {name: _merge(name, there[name], said[name], fill, older) for name in _SAID}
     merged["featured"] = func.coalesce(there.featured, said.featured)
-    merged["day"] = func.coalesce(merged["featured"], _merge("day", there.day, said.day, fill))
+    merged["day"] = func.coalesce(merged["featured"], _merge("day", there.day, said.day, fill, older))
     changed = [there[name].is_distinct_from(value) for name, value in merged.items()]
     text_changed = or_(*(there[name].is_distinct_from(merged[name]) for name in _TEXT))
     merged["text_version"] = case((text_changed, there.text_version + 1), else_=there.text_version)
@@ -76,8 +78,12 @@ def _upsert(dialect: str, fill: bool) -> ReturningInsert[int]:
     return upsert.returning(there.number)  # of the rows that were written; one that stays as it was gives none
 
 
-def _merge(name: str, there: ColumnElement[Any], said: ColumnElement[Any], fill: bool) -> ColumnElement[Any]:
-    first, second = (there, said) if fill else (said, there)
-    if name in _LISTS:
-        return case((first == _EMPTY, second), else_=first)
-    return func.coalesce(first, second)
+def _merge(
+    name: str, there: ColumnElement[Any], said: ColumnElement[Any], fill: bool, older: ColumnElement[bool]
+) -> ColumnElement[Any]:
+    filled_in = _first_known(name, there, said)
+    return filled_in if fill else case((older, filled_in), else_=_first_known(name, said, there))
+
+
+def _first_known(name: str, first: ColumnElement[Any], second: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((first == _EMPTY, second), else_=first) if name in _LISTS else func.coalesce(first, second)

@@ -17,7 +17,7 @@ from cenote.site.trending import RULE, trending
 from cenote.site.web.cards import card_views
 from cenote.site.web.overview import overview
 from cenote.site.web.paging import Pages, page_number
-from cenote.site.web.periods import KINDS, ShownPeriod, containing
+from cenote.site.web.periods import KINDS, ShownPeriod, containing, shown_period
 from cenote.site.web.rendering import page, render
 
 router = APIRouter()
@@ -30,7 +30,7 @@ PAGE = 50
 def front(request: Request, site: TheSite) -> HTMLResponse:
     """Show the newest day that has papers."""
     with site.database.read() as connection:
-        newest = newest_day(connection)
+        newest = newest_day(connection, _today())
     return _show(request, site, Day(newest or _today()), front=True)
 
 
@@ -59,7 +59,7 @@ def trend(request: Request, site: TheSite) -> HTMLResponse:
     with site.database.read() as connection:
         now = dt.datetime.now(dt.UTC)
         found = trending(connection, site.methods, now, limit=PAGE, offset=(number - 1) * PAGE)
-        newest = newest_day(connection)
+        newest = newest_day(connection, _today())
     return render(
         request,
         "trending.html.j2",
@@ -90,7 +90,7 @@ def _show(request: Request, site: Site, period: Period, *, front: bool = False) 
             connection, period.first, period.last, preferred=_measured(site), limit=PAGE, offset=offset
         )
         neighbours = _neighbours(connection, period)
-        newest = newest_day(connection)
+        newest = newest_day(connection, _today())
     return render(
         request,
         "feed.html.j2",
@@ -99,7 +99,7 @@ def _show(request: Request, site: Site, period: Period, *, front: bool = False) 
         papers=card_views(papers, site.methods),
         pages=pages,
         neighbours=neighbours,
-        newest=ShownPeriod(Day(newest)) if newest else None,
+        newest=shown_period(Day, newest),
         kinds=containing(period.last),
         overview=overview(site.methods),
     )
@@ -108,9 +108,7 @@ def _show(request: Request, site: Site, period: Period, *, front: bool = False) 
 def _neighbours(connection: Connection, period: Period) -> _Neighbours:
     kind = type(period)
     before, after = day_before(connection, period.first), day_after(connection, period.last)
-    return _Neighbours(
-        ShownPeriod(kind.containing(before)) if before else None, ShownPeriod(kind.containing(after)) if after else None
-    )
+    return _Neighbours(shown_period(kind, before), shown_period(kind, after))
 
 
 def _measured(site: Site) -> list[str]:

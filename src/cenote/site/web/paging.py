@@ -21,8 +21,8 @@ class Pages:
 
     @property
     def count(self) -> int:
-        """Number of pages, at least one."""
-        return max(1, -(-self.total // self.size))
+        """Number of pages that can be asked for, at least one."""
+        return min(LAST, max(1, -(-self.total // self.size)))
 
     @property
     def previous(self) -> str | None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cenote.errors import ArgumentError
 from cenote.site.periods import Day, Month, Period, Week
 from cenote.site.web.rendering import day_in_words
 
@@ -42,6 +43,17 @@ class ShownPeriod:
         return f"Week {first.isocalendar().week}, {start} – {day_in_words(last)}"
 
 
+def shown_period(kind: type[Period], day: dt.date | None) -> ShownPeriod | None:
+    """Return the period that a day is in; None without a day, and where the calendar ends before the period does."""
+    if day is None:
+        return None
+    try:
+        return ShownPeriod(kind.containing(day))
+    except ArgumentError:
+        return None
+
+
 def containing(day: dt.date) -> dict[str, str]:
     """Return the addresses of the day, week and month that a day is in, by kind."""
-    return {name: ShownPeriod(kind.containing(day)).url for name, kind in KINDS.items()}
+    shown = {name: shown_period(kind, day) for name, kind in KINDS.items()}
+    return {name: period.url for name, period in shown.items() if period is not None}
