@@ -190,6 +190,8 @@ def file(store: Path, url: URL, tmp_path: Path) -> Path:
 
 
 def test_restoring_keeps_what_was_there(store: Path, url: URL, file: Path) -> None:
+    store.chmod(0o600)
+    file.chmod(0o644)
     done = restore_store(url, file)
     assert (done.store, done.papers) == (store, 10)
     assert done.kept is not None
@@ -199,6 +201,7 @@ def test_restoring_keeps_what_was_there(store: Path, url: URL, file: Path) -> No
     fill(url, 12, "New")  # and it is a store like any other
     assert len(titles(store)) == 12
     assert len(titles(file)) == 10
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
 
 
 def test_restoring_where_there_is_nothing(url: URL, file: Path, tmp_path: Path) -> None:

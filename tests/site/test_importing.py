@@ -93,6 +93,14 @@ def test_stopped_anywhere_and_started_again(
     assert [json.loads(line)["position"] for line in bad_file.read_text().splitlines()] == [7, 14, 21, 28, 35]
 
 
+def test_a_file_that_is_there_is_kept_beside(database: Database, tmp_path: Path) -> None:
+    bad_file = tmp_path / "notes.txt"
+    bad_file.write_text("precious")
+    import_records(database, "file", reader(20), bad_file=bad_file)
+    assert (tmp_path / "notes.txt.old").read_text() == "precious"
+    assert len(bad_file.read_text().splitlines()) == 2
+
+
 @pytest.mark.usefixtures("small_batches")
 def test_bad_records_of_a_batch_that_was_not_kept_are_not_there_twice(database: Database, tmp_path: Path) -> None:
     def fail(position: int) -> Callable[[Progress], None]:

@@ -99,6 +99,7 @@ def restore_store(url: URL, file: Path) -> Restored:
         with _part_of(store) as part:
             _copy(file, part)
             papers = _check(part, file)
+            part.chmod(stat.S_IMODE((store if store.exists() else file).stat().st_mode))
             with _closed(store):
                 kept = _keep(store)
                 _into_place(part, store)
@@ -152,6 +153,7 @@ def _part_of(path: Path) -> Iterator[Path]:
         except (BlockingIOError, FileNotFoundError):
             raise RunError(f"another process writes {path}; let it finish, or stop it") from None
         file.truncate(0)
+        part.chmod(0o600)  # until it is known who may read it
         try:
             _remove_beside(part)
             yield part

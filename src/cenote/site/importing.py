@@ -132,9 +132,9 @@ def _batches(records: Iterable[Record | Cursor]) -> Iterator[_Batch]:
 
 
 def _store(database: Database, key: str | None, progress: Progress, batch: _Batch, side_file: _SideFile) -> Progress:
-    bad_bytes = side_file.append(batch.bad)
     with database.write() as connection:
         _claim(connection, key, progress)
+        bad_bytes = side_file.append(batch.bad)  # only now is it sure that no other process writes there
         deleted = delete_papers(connection, batch.deleted)
         saved = save_papers(connection, batch.papers)
         progress = Progress(
@@ -236,6 +236,8 @@ class _SideFile:
         data = "".join(f"{line}\n" for line in lines).encode()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._length and self._path.exists():
+                self._path.replace(self._path.with_name(f"{self._path.name}.old"))  # of an earlier import, or no one's
             with self._path.open("r+b" if self._path.exists() else "xb") as file:
                 # Shorter than we know it to be if somebody took it away: what is lost is not made up with zeros.
                 self._length = min(self._length, file.seek(0, os.SEEK_END))
