@@ -260,6 +260,31 @@ def test_trains_in_training_mode_whatever_mode_the_model_came_in() -> None:
     assert same_weights(training, evaluating)
 
 
+def test_each_group_learns_at_its_own_rate() -> None:
+    """Weights in no group stay; a plain step of SGD goes as far as its group's rate says."""
+    images, labels = noise(8)
+
+    def moved(rate: float) -> list[Tensor]:
+        model = network()
+        before = [weight.detach().clone() for weight in model.parameters()]
+        head = list(model[-1].parameters())
+        train(
+            model,
+            images,
+            labels,
+            settings(epochs=1, learning_rate=0.5),
+            seed=0,
+            groups=lambda _: [{"params": head, "lr": rate}],
+        )
+        return [weight.detach() - old for weight, old in zip(model.parameters(), before, strict=True)]
+
+    slow, fast = moved(1e-3), moved(2e-3)
+    assert not any(change.any() for change in slow[:-2])
+    for one, other in zip(slow[-2:], fast[-2:], strict=True):
+        torch.testing.assert_close(2 * one, other, rtol=1e-3, atol=1e-7)
+        assert one.any()
+
+
 def test_gradients_left_on_the_model_are_not_used() -> None:
     images, labels = noise()
     clean, littered = network(), network()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -167,6 +167,7 @@ def train(
     seed: int,
     normalization: Normalization | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
+    groups: Callable[[nn.Module], Sequence[Mapping[str, Any]]] | None = None,
 ) -> TrainingLog:
     """Train a classifier in place with softmax cross-entropy.
 
@@ -182,6 +183,8 @@ def train(
         seed: Decides order, augmentation and the model's own randomness, such as dropout; not its initial weights.
         normalization: What to normalise with; measured on the images if left out.
         on_epoch: Called with the epoch from 0 and its mean loss after each epoch.
+        groups: Returns the optimizer's parameter groups, of the model once it has its dtype; the schedule scales the
+            rates they name. By default one group of all weights with the settings' rate and decay.
 
     Returns:
         The losses, and what is needed to evaluate the model.
@@ -201,7 +204,7 @@ def train(
             images, labels, normalization, settings, seed=seed, process=process, processes=processes, device=device
         )
         steps, classes = settings.epochs * len(batches), int(labels.max()) + 1
-        loop = _Loop(model, settings, accelerator, steps=steps, classes=classes)
+        loop = _Loop(model, settings, accelerator, steps=steps, classes=classes, groups=groups)
         losses = []
         for epoch in range(settings.epochs):
             losses.append(loop.run(batches))
@@ -351,12 +354,19 @@ class _Loop:
     """A model, its optimizer and its schedule, prepared by accelerate and stepped together."""
 
     def __init__(
-        self, model: nn.Module, settings: TrainingSettings, accelerator: Accelerator, *, steps: int, classes: int
+        self,
+        model: nn.Module,
+        settings: TrainingSettings,
+        accelerator: Accelerator,
+        *,
+        steps: int,
+        classes: int,
+        groups: Callable[[nn.Module], Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         model.to(dtype=settings.dtype)
         model.to(memory_format=torch.channels_last if settings.channels_last else torch.contiguous_format)
         model.zero_grad()
-        optimizer = _optimizer(model, settings)
+        optimizer = _optimizer((groups or _all_weights)(model), settings)
         schedule = partial(one_cycle, steps=steps, warmup_fraction=settings.warmup_fraction)
         prepared = accelerator.prepare(_Shell(model, classes), optimizer, LambdaLR(optimizer, schedule))
         self.model, self.optimizer, self.schedule = prepared
@@ -408,8 +418,12 @@ class _Shell(nn.Module):
         return logits
 
 
-def _optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
+def _all_weights(model: nn.Module) -> list[dict[str, Any]]:
+    return [{"params": [weight for weight in model.parameters() if weight.requires_grad]}]
+
+
+def _optimizer(groups: Sequence[Mapping[str, Any]], settings: TrainingSettings) -> Optimizer:
+    weights = [dict(group) for group in groups]
     rate, decay = settings.learning_rate, settings.weight_decay
     # Fused: a small network has many small parameters, and a loop over them in Python would cost a tenth of its step.
     if settings.optimizer == "adamw":
