@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from sqlalchemy import URL, NullPool, create_engine, text
 from starlette.testclient import TestClient
 
-from cenote.site.api import router
+from cenote.site.app import create_app
 from cenote.site.methods import Methods
 from cenote.site.papers import Paper
 from cenote.site.search import Filters, Found, Hit, Mode, Search
@@ -126,9 +126,8 @@ def make_site(database: Database, home: Path) -> Site:
 
 
 def make_app(site: Site) -> FastAPI:
-    app = FastAPI(title="cenote", version="0", docs_url=None, redoc_url=None)
-    app.include_router(router)
-    app.state.site = site
+    app = create_app(site=site)
+    app.state.site = site  # also where nobody starts it
     return app
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -50,6 +50,7 @@ def test_answers_are_as_described(site: Site) -> None:
 @settings(max_examples=1500, **RELAXED)
 @given(name=NAMES)
 def test_any_name_is_a_paper_or_unknown(client: TestClient, name: str) -> None:
+    assume(not {".", ".."} & set(name.split("/")))  # the client itself makes another address of these
     answer = client.get(f"/api/papers/{quote(name, safe='/')}")
     assert answer.status_code in (200, 404)
     try:
