@@ -144,7 +144,7 @@ def _measured_on(claim: Claim, verdict: Verdict) -> str:
 
 def _row(claim: Claim, comparison: Comparison, together: Sequence[Comparison], scale: Scale) -> Row:
     low, high = comparison.low, comparison.high
-    thresholds = (1.0 if claim.kind is Kind.RATIO else 0.0, *_margin_marks(claim))
+    thresholds = (1.0 if claim.kind is Kind.RATIO else 0.0, *margin_marks(claim))
     decimals = decimals_apart((low, high), thresholds, scale, decimals_of(scale.factor * (high - low) / 4))
     interval = ""
     if claim.kind is not Kind.EQUAL and not math.isnan(comparison.estimate):
@@ -189,7 +189,7 @@ def _span(claim: Claim, comparison: Comparison, together: Sequence[Comparison]) 
         return None
     reference = 1.0 if claim.kind is Kind.RATIO else 0.0
     paper = None if claim.figure == "not known" else claim.figure
-    margins = _margin_marks(claim)
+    margins = margin_marks(claim)
     ends = [value for each in together for value in (each.low, each.high, each.estimate) if math.isfinite(value)]
     ends += [reference, *margins, *([] if paper is None else [paper])]
     left, width = min(ends), (max(ends) - min(ends)) or 1.0
@@ -207,7 +207,8 @@ def _span(claim: Claim, comparison: Comparison, together: Sequence[Comparison]) 
     )
 
 
-def _margin_marks(claim: Claim) -> tuple[float, ...]:
+def margin_marks(claim: Claim) -> tuple[float, ...]:
+    """Return where a claim's margin lies on the axis of its differences: on one side of 0, on both, or nowhere."""
     if claim.margin is None:
         return ()
     signs = {Kind.NO_WORSE: (-1,), Kind.EQUIVALENT: (-1, 1)}.get(claim.kind, (1,))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cenote.catalog.card import Claim, Kind
+from cenote.catalog.claim_views import margin_marks
 from cenote.catalog.numbers import Scale, effect_scale, write_number
 from cenote.catalog.results import Comparison, Verdict
 
@@ -52,7 +53,7 @@ def dot_plot(claim: Claim, verdict: Verdict) -> DotPlot | None:
     if not drawn:
         return None
     reference = 1.0 if claim.kind is Kind.RATIO else 0.0
-    margins = _margins(claim)
+    margins = margin_marks(claim)
     paper = None if claim.figure == "not known" else float(claim.figure)
     values = [value for each in drawn for value in (each.low, each.high, each.estimate, *each.differences)]
     values += [reference, *margins, *([] if paper is None else [paper])]
@@ -68,13 +69,6 @@ def dot_plot(claim: Claim, verdict: Verdict) -> DotPlot | None:
 
 def _has_interval(claim: Claim, comparison: Comparison) -> bool:
     return claim.kind not in {Kind.EQUAL, Kind.BOUND} and math.isfinite(comparison.high - comparison.low)
-
-
-def _margins(claim: Claim) -> tuple[float, ...]:
-    if claim.margin is None:
-        return ()
-    signs = {Kind.NO_WORSE: (-1,), Kind.EQUIVALENT: (-1, 1)}.get(claim.kind, (1,))
-    return tuple(sign * claim.margin for sign in signs)
 
 
 def _strip(comparison: Comparison, axis: _Axis) -> Strip:
