@@ -189,5 +189,5 @@ def _summary(feed: Feed, done: Progress, side_file: Path) -> str:
     if done.deleted:
         parts.append(f"{done.deleted:,} taken back")
     parts.append(f"{done.bad:,} bad" + (f" (see {side_file})" if done.bad else ""))
-    rest = "" if done.finished else "; there is more, which the same command reads"
+    rest = "" if done.finished else "; there is more" + (", which the same command reads" if feed.key else "")
     return f"{feed.title}: {', '.join(parts)}{rest}"
