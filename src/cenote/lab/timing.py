@@ -195,11 +195,16 @@ def _time_calls(function: Callable[[], object], calls: int, timer: Callable[[], 
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """As timeit does: a collection would hit one candidate with the garbage of all."""
+    """As timeit does: a collection would hit one candidate with the garbage of all.
+
+    What is there already is set aside, so that a collection between two repeats looks at the candidates' garbage alone.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
