@@ -16,7 +16,7 @@ from cenote.pooling.order_theory import Poset, kernels, operators, poset_pool2d,
 
 from .brute_force import SIXTEEN, Order, best, windows_of
 
-N, DIAMOND = 12, 14
+ANTICHAIN, N, CHAIN, DIAMOND = 1, 12, 13, 14
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
@@ -64,7 +64,12 @@ def test_on_other_numbers_kernel_and_general_path_differ_by_rounding_only() -> N
     assert torch.equal(fast_masks, general_masks)
 
 
-@pytest.mark.parametrize("index", range(16))
+def _each_compiled(index: int) -> object:
+    """A poset's two kernels take seconds to compile: those with the most and the fewest up-sets always, others slow."""
+    return pytest.param(index, marks=() if index in (ANTICHAIN, N, CHAIN) else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("index", [_each_compiled(index) for index in range(16)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_sums_without_masks_equal_those_with_them_to_the_last_bit(index: int, dtype: torch.dtype) -> None:
     """With rounding, ties, NaN, infinities of both signs, zeros of both signs; widths around the vector's."""
