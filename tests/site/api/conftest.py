@@ -146,7 +146,9 @@ def asked(site: Site) -> list[tuple[str, Filters, Mode, int, int]]:
 @pytest.fixture(scope="session")
 def endpoint(site: Site) -> Iterator[str]:
     """The address of a server on this machine."""
-    with socket.socket() as listening:
+    with socket.socket(
+        proto=socket.IPPROTO_TCP
+    ) as listening:  # else each answer waits 40 ms for the last one's receipt
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(make_app(site), log_level="warning", lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
