@@ -53,7 +53,27 @@ def test_text_without_tex_stays(text: str) -> None:
     assert plain(text) == text
 
 
-PIECES = ["\\", "$", "{", "}", "^", "_", "\\frac", "\\sqrt", "[", "]", "\\emph", "\\em", "\\(", "\\)", "``", "--", "a", " ", "\\'"]
+PIECES = [
+    "\\",
+    "$",
+    "{",
+    "}",
+    "^",
+    "_",
+    "\\frac",
+    "\\sqrt",
+    "[",
+    "]",
+    "\\emph",
+    "\\em",
+    "\\(",
+    "\\)",
+    "``",
+    "--",
+    "a",
+    " ",
+    "\\'",
+]
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=60).map("".join))
@@ -61,7 +81,9 @@ def test_any_text_has_an_answer(text: str) -> None:
     assert isinstance(plain(text), str)
 
 
-@pytest.mark.parametrize("piece", ["$", "{", "\\(", "\\em", "$x^{", "\\textbf{", "{\\em ", "\\frac{", "$x ", "``", "\\'{"])
+@pytest.mark.parametrize(
+    "piece", ["$", "{", "\\(", "\\em", "$x^{", "\\textbf{", "{\\em ", "\\frac{", "$x ", "``", "\\'{"]
+)
 def test_the_time_grows_with_the_length(piece: str) -> None:
     """Four times the text takes about four times the time: with squares in it, sixteen times."""
 

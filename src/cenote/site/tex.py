@@ -118,7 +118,7 @@ def _is_formula(source: str, following: str) -> bool:
 
 
 def _group(text: str, start: int, closing: dict[int, int], depth: int) -> _Step | None:
-    """Write a group that changes its letters: ``{\\em this}``."""
+    r"""Write a group that changes its letters: ``{\em this}``."""
     switch = _SWITCH.match(text, start)
     if switch is None or start not in closing or depth >= _DEEPEST:
         return None
@@ -162,14 +162,14 @@ def _typography(text: str) -> str:
 # --- formulas -----------------------------------------------------------------------------------------------------
 
 
-class _NotUnderstood(Exception):
+class _NotUnderstoodError(Exception):
     """The formula has something that cannot be written as text."""
 
 
 def _math(source: str) -> str | None:
     try:
         return _Formula(source).read()
-    except _NotUnderstood:
+    except _NotUnderstoodError:
         return None
 
 
@@ -190,7 +190,7 @@ class _Formula:
         """Read up to a closing sign, or to the end of the formula where none is given."""
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise _NotUnderstood
+            raise _NotUnderstoodError
         written = ""
         while (token := self._take()) != end:
             written = self._add(written, token)
@@ -219,7 +219,7 @@ class _Formula:
         if token.startswith("\\") and name in FUNCTIONS:
             if written[-1:].isalnum() or written[-1:] in tuple(")]}|"):
                 written += " "
-            if self._peek().isalnum() or self._peek()[:1] == "\\" and self._peek()[1:2].isalpha():
+            if self._peek().isalnum() or (self._peek()[:1] == "\\" and self._peek()[1:2].isalpha()):
                 piece += " "
         return written + piece
 
@@ -231,7 +231,7 @@ class _Formula:
         if token in ("^", "_"):
             return self._script(token)
         if token in ("", "}", "&", "$"):
-            raise _NotUnderstood
+            raise _NotUnderstoodError
         return {"-": "−", "'": "′", "~": " "}.get(token, token)
 
     def _command(self, name: str) -> str:
@@ -255,7 +255,7 @@ class _Formula:
         if name in _WITH_ARGUMENTS:
             return _WITH_ARGUMENTS[name](self)
         if name not in _ESCAPED:
-            raise _NotUnderstood
+            raise _NotUnderstoodError
         return _ESCAPED[name]
 
     def _argument(self) -> str:
@@ -271,31 +271,31 @@ class _Formula:
         return f"{sign}{argument}" if len(argument) == 1 else f"{sign}({argument})"
 
     def fraction(self) -> str:
-        """``\\frac{a}{b}``."""
+        r"""``\frac{a}{b}``."""
         above, below = self._argument(), self._argument()
         return f"{_grouped(above)}/{_grouped(below)}"
 
     def root(self) -> str:
-        """``\\sqrt{a}``, ``\\sqrt[n]{a}``."""
+        r"""``\sqrt{a}``, ``\sqrt[n]{a}``."""
         index = ""
         if self._peek() == "[":
             self._at += 1
             index = self._until("]")
             if not all(each in SUPERSCRIPTS for each in index):
-                raise _NotUnderstood
+                raise _NotUnderstoodError
         radicand = self._argument()
         return "".join(SUPERSCRIPTS[each] for each in index) + "√" + _grouped(radicand)
 
     def binomial(self) -> str:
-        """``\\binom{n}{k}``."""
+        r"""``\binom{n}{k}``."""
         return f"({self._argument()} choose {self._argument()})"
 
     def modulus(self) -> str:
-        """``\\pmod{n}``."""
+        r"""``\pmod{n}``."""
         return f" (mod {self._argument()})"
 
     def double_struck(self) -> str:
-        """``\\mathbb{R}``."""
+        r"""``\mathbb{R}``."""
         return "".join(DOUBLE_STRUCK.get(each, each) for each in self._argument())
 
 
@@ -319,5 +319,5 @@ def _grouped(text: str) -> str:
 def _over(text: str, mark: str) -> str:
     """Put a mark over one letter; a bar may be over several."""
     if len(text) != 1 and mark != OVER["overline"]:
-        raise _NotUnderstood
+        raise _NotUnderstoodError
     return unicodedata.normalize("NFC", "".join(each + mark for each in text))

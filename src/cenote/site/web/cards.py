@@ -54,7 +54,7 @@ def card_view(stored: StoredPaper, method: Method | None, reasons: Iterable[Reas
         id=paper.id,
         url=paper_url(paper.id),
         title=found.pop("title", ((plain(paper.title), False),)),
-        summary=found.pop("summary", None) or ((excerpt(plain(paper.summary or ""), _EXCERPT), False),),
+        summary=found.pop("summary", ((excerpt(plain(paper.summary or ""), _EXCERPT), False),)),
         author_count=stored.author_count,
         date=published or stored.day,
         upvotes=paper.upvotes,

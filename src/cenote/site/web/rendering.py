@@ -77,5 +77,11 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"day": day_in_words, "counted": counted, "md": markdown_text, "plain": plain, "commands": commands}
+_environment.filters |= {
+    "day": day_in_words,
+    "counted": counted,
+    "md": markdown_text,
+    "plain": plain,
+    "commands": commands,
+}
 _environment.globals |= {"static": static_url, "shelves": SHELVES, "icons": ICONS}
