@@ -67,8 +67,8 @@ RAW = (
     "+",
 )
 """Escapes, right and wrong, that go out as they are."""
-ODD = ("\x00", "\x1b[31m", "\u202e", "\u200f", "\u2028", "\ufeff", "\ufffe", "\ud800", "\udfff", "e\u0301" * 40, "ﬀ", "İ", "ß",
-       "𝔘", "😀", "👩‍👩‍👧", "过滤", "ทดสอบ", "١٢٣", "²", "\t", "\r\n")  # fmt: skip
+ODD = ("\x00", "\x1b[31m", "\u202e", "\u200f", "\u2028", "\ufeff", "\ufffe", "\ud800", "\udfff", "e\u0301" * 40,
+       "ﬀ", "İ", "ß", "𝔘", "😀", "👩‍👩‍👧", "过滤", "ทดสอบ", "١٢٣", "²", "\t", "\r\n")  # fmt: skip
 IDENTIFIERS = ("2412.06097", "hep-th/9901001", "2602.00004v3", "arXiv:2602.00001", "order-theory", "order_theory")
 RANGES = ((0x01, 0x7F), (0x80, 0x7FF), (0x590, 0x6FF), (0xD800, 0xDFFF), (0x2000, 0x206F), (0xE000, 0x10FFFF))
 
