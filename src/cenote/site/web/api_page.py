@@ -103,13 +103,11 @@ def _allowed(schema: _Schema, description: _Schema) -> str:
     """Say in words what a schema allows."""
     if "$ref" in schema:
         return _allowed(description["components"]["schemas"][schema["$ref"].rpartition("/")[2]], description)
-    if "anyOf" in schema and "format" not in schema:
+    if "anyOf" in schema:
         parts = (_allowed(each, description) for each in schema["anyOf"] if each.get("type") != "null")
         return " or ".join(filter(None, parts))
     if "enum" in schema or "const" in schema:
         return ", ".join(map(str, schema.get("enum") or [schema["const"]]))
-    if schema.get("format") == "date":
-        return "a day, YYYY-MM-DD"
     if schema.get("type") == "integer":
         return (
             f"{schema['minimum']:,} to {schema['maximum']:,}" if {"minimum", "maximum"} <= set(schema) else "a number"
