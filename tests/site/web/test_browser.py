@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chr
 
 PAPER = "/papers/2412.06097"
 PAGES = ["/", "/papers/trending", "/papers/date/2020-01-01", "/search", "/search?q=pooling&shelf=pooling", "/methods",
-         "/claims", PAPER, "/papers/2410.12761", f"{PAPER}/history", "/nothing"]  # fmt: skip
+         "/claims", "/api", PAPER, "/papers/2410.12761", f"{PAPER}/history", "/nothing"]  # fmt: skip
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

@@ -43,6 +43,7 @@ PAGES = [
     "/claims",
     "/claims?verdict=fails",
     "/claims?verdict=designed",
+    "/api",
     *(f"/papers/{card.arxiv}" for card in CARDS),
     f"/papers/{MEASURED.arxiv}/history",
     f"/papers/{LISTED.arxiv}/history",
