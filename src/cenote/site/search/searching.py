@@ -17,7 +17,6 @@ from cenote.site.search.fusing import best_first, fuse
 from cenote.site.search.meaning import MOST_CLOSE, NO_VECTORS, Meaning, closest
 from cenote.site.search.reasons import because_of_identifier, because_of_meaning, because_of_words
 from cenote.site.search.similar import alike
-from cenote.site.search.tsvector import TsVector
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper, find_papers
@@ -44,8 +43,7 @@ class Search:
         self._database = database
         self._tags = tags
         self._meaning = Meaning(home)
-        self._index: TextIndex[str] | TextIndex[ColumnElement[Any]]
-        self._index = Fts5() if database.dialect == "sqlite" else TsVector()
+        self._index = _text_index(database.dialect)
 
     def find(
         self, query: str, *, filters: Filters | None = None, mode: Mode = Mode.HYBRID, limit: int = 20, offset: int = 0
@@ -143,6 +141,14 @@ class Search:
                 same = list(connection.scalars(select(papers.c.number).where(papers.c.number.in_(same), *where)))
             named += sorted(same)
         return list(dict.fromkeys(named))
+
+
+def _text_index(dialect: str) -> TextIndex[Any]:
+    if dialect == "sqlite":
+        return Fts5()
+    from cenote.site.search.tsvector import TsVector  # PostgreSQL's types are loaded where it is the store
+
+    return TsVector()
 
 
 def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Found:
