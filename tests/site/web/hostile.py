@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from cenote.site.store.reading import StoredPaper
 
 Model = TypeVar("Model", bound=BaseModel)
 
-EVIL = "\"'></title></script><script>document.title='pwned'</script><img src=x onerror=alert(1)><svg/onload=alert(1)>{{7*7}}"
+EVIL = "\"'></title></script><script>alert(0)</script><img src=x onerror=alert(1)><svg/onload=alert(1)>{{7*7}}"
 HARMLESS = "harmless words"
 
 KEPT = frozenset({"id", "slug", "arxiv", "claim", "run_id", "word", "status", "quantifier", "module", "target"})
@@ -81,12 +80,11 @@ def found(marking: Marking, papers: list[Paper]) -> Found:
     return Found(hits, len(hits), Mode.HYBRID, marking.text("found.note"))
 
 
-def addresses(papers: list[Paper]) -> Iterator[str]:
+def addresses(papers: list[Paper]) -> list[str]:
     """Every kind of page that shows them."""
-    yield from ("/", "/papers/trending", "/papers/date/2026-11-20", "/papers/week/2026-W47", "/papers/month/2026-11")
-    yield from ("/methods", "/claims", "/search?q=x", "/search/results?q=x")
-    for paper in papers:
-        yield from (f"/papers/{paper.id}", f"/papers/{paper.id}/history")
+    periods = ["/papers/date/2026-11-20", "/papers/week/2026-W47", "/papers/month/2026-11"]
+    lists = ["/", "/papers/trending", "/methods", "/claims", "/search?q=x", "/search/results?q=x"]
+    return [*periods, *lists, *(f"/papers/{paper.id}{end}" for paper in papers for end in ("", "/history"))]
 
 
 def _paper(paper_id: str) -> Paper:

@@ -34,7 +34,7 @@ def opened(open_with: Opening, marking: Marking) -> tuple[TestClient, list[str]]
     papers, methods = papers_and_methods(marking)
     answer = found(marking, papers)
     client = open_with(*papers, methods=methods, search=FakeSearch(answer, answer.hits))
-    return client, list(addresses(papers))
+    return client, addresses(papers)
 
 
 @pytest.fixture

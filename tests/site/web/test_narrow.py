@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,14 @@ from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper
 from cenote.site.store.saving import save_papers
 
+from .chromium import NEEDS_CHROMIUM, OPEN_ALL, SITE, answer_from
 from .conftest import FakeSearch, SomeMethods
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = NEEDS_CHROMIUM
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
-
-SITE = "http://cenote.test"
 WORD = ("pneumonoultramicroscopicsilicovolcanoconiosis" * 7)[:300]
 LONG = Paper(
     id="2501.00001",
@@ -47,18 +44,6 @@ LONG = Paper(
     code_url=f"https://example.org/{WORD}",
 )
 MEASURED = next(card for card in load_cards() if (RESULTS / card.slug).is_dir())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +66,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 @pytest.fixture
 def page(browser: Browser, site: TestClient) -> Iterator[Page]:
     """A phone's page."""
-
-    def answer(route: Route) -> None:
-        got = site.get(route.request.url.removeprefix(SITE))
-        headers = {
-            name: text for name, text in got.headers.items() if name not in ("content-encoding", "content-length")
-        }
-        route.fulfill(status=got.status_code, headers=headers, body=got.content)
-
     context = browser.new_context(viewport={"width": 360, "height": 800})
     opened = context.new_page()
-    opened.route("**/*", answer)
+    answer_from(site, opened)
     yield opened
     context.close()
 
@@ -115,7 +92,7 @@ def page(browser: Browser, site: TestClient) -> Iterator[Page]:
 def test_a_word_of_three_hundred_letters_makes_no_page_wider(page: Page, address: str) -> None:
     page.goto(SITE + address)
     assert page.locator("h1").count() == 1
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    page.evaluate(OPEN_ALL)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
