@@ -209,6 +209,17 @@ def test_search_hands_everything_on(client: TestClient, asked: list[tuple[str, F
     ]
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_an_answer_says_how_papers_were_looked_for(client: TestClient, mode: Mode) -> None:
+    assert client.get("/api/papers/search", params={"q": "pond", "mode": mode}).headers["search-mode"] == mode
+
+
+def test_an_answer_says_that_there_is_no_search_by_meaning(own_client: TestClient, own_site: Site) -> None:
+    (own_site.settings.home / "encoder" / "encoder.json").unlink()
+    for mode in Mode:
+        assert own_client.get("/api/papers/search", params={"q": "x", "mode": mode}).headers["search-mode"] == "keyword"
+
+
 # --- wrong questions ----------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NEEDS_CHROMIUM = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
-SITE = "http://cenote.test"
+SITE = "http://cenote.localhost"  # which browsers trust as they do https
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = true)"
 
 
