@@ -49,7 +49,7 @@ def build(home: Path, file: Path, count: int, embedded: int, console: Console) -
     for arguments in (["import", "kaggle", str(file), "--limit", str(count)], ["embed", "--limit", str(embedded)]):
         began = time.perf_counter()
         command = [sys.executable, "-m", "cenote.cli", *arguments]
-        done = subprocess.run(command, env=environment(home), check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment(home), check=True, stdout=subprocess.PIPE, text=True)
         console.print(
             f"cenote {arguments[0]}: {time.perf_counter() - began:,.0f} s; {done.stdout.strip()}", markup=False
         )

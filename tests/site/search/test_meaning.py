@@ -23,7 +23,6 @@ from cenote.site.search.meaning import closest
 from cenote.site.search.vectors import Snapshot, Vectors
 from cenote.site.store.database import Database
 from cenote.site.store.tables import papers, vectors
-
 from tests.site.tiny_encoder import Looks, write_encoder
 
 from .conftest import PAPERS, TAGS
