@@ -113,7 +113,8 @@ def _revision(connection: Connection) -> str | None:
     """Return the migration that the tables have; None for an empty store."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def alembic_config(connection: Connection) -> Config:
