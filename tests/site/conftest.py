@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from cenote.site.store.database import Database
+
+KINDS = ("sqlite", "postgresql")
 
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").is_dir() else []
 
@@ -27,7 +31,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     programs = shutil.which("initdb")
     folder = Path(programs).parent if programs else (_PROGRAMS[-1] if _PROGRAMS else None)
     if folder is None:
-        pytest.skip("PostgreSQL is not installed")
+        _give_up("PostgreSQL is not installed, and CENOTE_TEST_POSTGRESQL names no server")
     home = Path("/tmp") / f"cenote-postgresql-{uuid.uuid4().hex[:8]}"  # a socket's path is short
     home.mkdir()
     as_user: list[str] = []
@@ -50,27 +54,60 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
-    """The address of an empty database."""
-    if request.param == "sqlite":
-        yield URL.create("sqlite", database=str(tmp_path / "store.sqlite3"))
+def _give_up(reason: str) -> NoReturn:
+    """Skip, but never where the tests count: half of them would go unseen."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{reason}; CI is set, so this is no reason to skip")
+    pytest.skip(reason)
+
+
+@contextmanager
+def empty_store(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[URL]:
+    """The address of an empty database: a file of this folder, or one of the PostgreSQL server, gone afterwards."""
+    if kind == "sqlite":
+        yield URL.create("sqlite", database=str(folder / "store.sqlite3"))
         return
     server: URL = request.getfixturevalue("postgresql")
     name = f"cenote_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
     try:
-        with engine.connect() as connection:
-            connection.execute(text(f'CREATE DATABASE "{name}"'))
         yield server.set(database=name)
+    finally:
         with engine.connect() as connection:
             connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    finally:
-        engine.dispose()
+
+
+@pytest.fixture(params=KINDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
+    """The address of an empty database."""
+    with empty_store(request.param, tmp_path, request) as url:
+        yield url
 
 
 @pytest.fixture
 def database(store_url: URL) -> Iterator[Database]:
     """An empty store."""
     with Database(store_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared_postgresql(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A database for tests that begin by emptying it: making one takes longer than most of them."""
+    with empty_store("postgresql", tmp_path_factory.getbasetemp(), request) as url:
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def quick_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty store that was perhaps another test's: for tests that come in their dozens."""
+    if request.param == "sqlite":
+        with Database(f"sqlite:///{tmp_path}/store.sqlite3") as opened:
+            yield opened
+        return
+    with Database(request.getfixturevalue("shared_postgresql")) as opened:
+        with opened.write() as connection:
+            connection.execute(text("TRUNCATE papers, vectors, imports"))
         yield opened

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import multiprocessing
 import os
 import random
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from cenote.site.papers import Paper
 from cenote.site.store.database import Database
 from cenote.site.store.saving import save_papers
 from cenote.site.store.tables import papers
+from tests.site.killing import start
 
 pytestmark = pytest.mark.slow
 
@@ -47,11 +48,9 @@ app({arguments!r})
 
 
 class Cenote:
-    """The command line in processes of its own, forked from one that has imported everything: a kill comes early."""
+    """The command line in processes of its own."""
 
     def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["__main__", "cenote.cli", "cenote.site.commands"])
         self._random = random.Random(0)
         self.kills = 0
         self.longest = 0.0
@@ -76,11 +75,8 @@ class Cenote:
         self.kills += process.exitcode == -9
         return process.exitcode == -9
 
-    def _start(self, arguments: tuple[str, ...], environment: dict[str, str]) -> Any:
-        code = CALL.format(arguments=list(arguments), environment=environment, batch=BATCH)
-        process = self._context.Process(target=exec, args=(code, {"__name__": "called"}))
-        process.start()
-        return process
+    def _start(self, arguments: tuple[str, ...], environment: dict[str, str]) -> BaseProcess:
+        return start(CALL.format(arguments=list(arguments), environment=environment, batch=BATCH))
 
 
 @pytest.fixture(scope="module")

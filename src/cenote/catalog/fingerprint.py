@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Set
+from functools import lru_cache
 from pathlib import Path
 
 from cenote.catalog.card import Card, Shelf
@@ -84,7 +85,7 @@ def _with_imports(modules: Iterable[Path], package: Path, *, without: Set[Path])
 def _imported(path: Path, package: Path) -> Iterator[str]:
     """The modules, or names in modules, that a module imports."""
     above = ("cenote", *path.relative_to(package).parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _import_statements(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.ImportFrom):
             start = above[: len(above) - node.level] if node.level else ()
             module = ".".join([*start, *([node.module] if node.module else [])])
@@ -92,8 +93,14 @@ def _imported(path: Path, package: Path) -> Iterator[str]:
                 yield f"{module}.{alias.name}"
                 if not _is_module(f"{module}.{alias.name}", package):
                     yield module  # whose __init__ it may come from
-        elif isinstance(node, ast.Import):
+        else:
             yield from (alias.name for alias in node.names)
+
+
+# Papers share modules, and a module is looked at twice: for what it imports, then for what it says.
+@lru_cache(maxsize=512)
+def _import_statements(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _is_module(name: str, package: Path) -> bool:
@@ -116,7 +123,12 @@ def _files_of(shelf: Path, parts: list[str], package: Path) -> list[Path]:
 
 def _normal_form(path: Path) -> str:
     """Source without comments, docstrings and formatting."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return _normalized(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=512)
+def _normalized(source: str) -> str:
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]

@@ -37,7 +37,7 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
             app.state.site = opened
             yield
 
-    # The pages that describe the API load a script from elsewhere; the description itself is there.
+    # FastAPI's pages that describe the API load a script from elsewhere; ours is made from the same description.
     app = FastAPI(
         title="cenote",
         summary="A paper feed whose papers run.",

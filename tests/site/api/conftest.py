@@ -6,26 +6,25 @@ import datetime as dt
 import socket
 import threading
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import URL, NullPool, create_engine, text
 from starlette.testclient import TestClient
 
 from cenote.site.app import create_app
+from cenote.site.embedding.worker import embed_papers
 from cenote.site.methods import Methods
 from cenote.site.papers import Paper
-from cenote.site.search import Filters, Found, Hit, Mode, Search
+from cenote.site.search import Filters, Found, Mode, Search, Tags
 from cenote.site.settings import SiteSettings
 from cenote.site.state import Site
 from cenote.site.store.database import Database
-from cenote.site.store.reading import papers_between
 from cenote.site.store.saving import save_papers
+from tests.site.conftest import KINDS, empty_store
+from tests.site.tiny_encoder import Looks, write_encoder
 
 BASE = "https://feed.example:8443/cenote"
 
@@ -66,49 +65,39 @@ XSS = Paper(
     upvotes=1,
 )
 CARD = "2412.06097"
+TAGS = Tags("pooling", frozenset({"holds", "fails"}), has_code=True)
 
 
-class FakeSearch(Search):
-    """Finds every paper in whose title the query occurs, and remembers what was asked."""
+class Listening(Search):
+    """The site's search, which remembers what was asked."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, *, home: Path, tags: Mapping[str, Tags]) -> None:
+        super().__init__(database, home=home, tags=tags)
         self.asked: list[tuple[str, Filters, Mode, int, int]] = []
 
-    def find(self, query: str, **asked: Any) -> Found:
-        filters, mode = asked.get("filters", Filters()), asked.get("mode", Mode.HYBRID)
-        limit, offset = asked.get("limit", 20), asked.get("offset", 0)
-        self.asked.append((query, filters, mode, limit, offset))
-        first, last = filters.first or dt.date.min, filters.last or dt.date.max
-        with self.database.read() as connection:
-            there = papers_between(connection, first, last, order="newest", limit=1000)
-        hits = tuple(Hit(each, 1.0, ()) for each in there if query.casefold() in each.paper.title.casefold())
-        return Found(hits[offset : offset + limit], len(hits), mode, "")
+    def find(
+        self, query: str, *, filters: Filters | None = None, mode: Mode = Mode.HYBRID, limit: int = 20, offset: int = 0
+    ) -> Found:
+        self.asked.append((query, filters or Filters(), mode, limit, offset))
+        return super().find(query, filters=filters, mode=mode, limit=limit, offset=offset)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=KINDS)
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One for all tests that only read."""
     home = tmp_path_factory.mktemp("api")
-    url = URL.create("sqlite", database=str(home / "store.sqlite3"))
-    if request.param == "postgresql":
-        server: URL = request.getfixturevalue("postgresql")
-        name = f"cenote_{uuid.uuid4().hex[:12]}"
-        engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        with engine.connect() as connection:
-            connection.execute(text(f'CREATE DATABASE "{name}"'))
-        url = server.set(database=name)
-    with Database(url) as database:
+    with empty_store(request.param, home, request) as url, Database(url) as database:
         yield make_site(database, home)
 
 
 @pytest.fixture
-def own_site(database: Database, tmp_path: Path) -> Site:
+def own_site(quick_store: Database, tmp_path: Path) -> Site:
     """One that a test may change."""
-    return make_site(database, tmp_path)
+    return make_site(quick_store, tmp_path)
 
 
 def make_site(database: Database, home: Path) -> Site:
+    """Search is by words and, with the tiny encoder, by meaning: every paper has its vector."""
     methods = Methods()
     card = methods.by_paper(CARD)
     assert card is not None
@@ -122,7 +111,10 @@ def make_site(database: Database, home: Path) -> Site:
     )
     with database.write() as connection:
         save_papers(connection, [FULL, OLD, COUNTED, UNDATED, XSS, ours])
-    return Site(SiteSettings(home=home, base_url=BASE), database, methods, FakeSearch(database))
+    write_encoder(home / "encoder")
+    embed_papers(database, Looks(), "tiny")
+    search = Listening(database, home=home, tags={CARD: TAGS})
+    return Site(SiteSettings(home=home, base_url=BASE), database, methods, search)
 
 
 def make_app(site: Site) -> FastAPI:
@@ -146,7 +138,7 @@ def own_client(own_site: Site) -> Iterator[TestClient]:
 @pytest.fixture
 def asked(site: Site) -> list[tuple[str, Filters, Mode, int, int]]:
     """What is asked of the search."""
-    assert isinstance(site.search, FakeSearch)
+    assert isinstance(site.search, Listening)
     site.search.asked.clear()
     return site.search.asked
 
@@ -154,7 +146,9 @@ def asked(site: Site) -> list[tuple[str, Filters, Mode, int, int]]:
 @pytest.fixture(scope="session")
 def endpoint(site: Site) -> Iterator[str]:
     """The address of a server on this machine."""
-    with socket.socket() as listening:
+    with socket.socket(
+        proto=socket.IPPROTO_TCP
+    ) as listening:  # else each answer waits 40 ms for the last one's receipt
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(make_app(site), log_level="warning", lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -19,7 +19,7 @@ from cenote.site.api.writing import write_atom, write_json_feed
 from cenote.site.papers import one_line
 from cenote.site.search import Filters, Mode
 from cenote.site.state import Site
-from tests.site.api.conftest import BASE, CARD, COUNTED, FULL, HOSTILE, OLD, XSS
+from tests.site.api.conftest import BASE, CARD, COUNTED, FULL, HOSTILE, OLD, UNDATED, XSS
 
 NEWEST = [XSS.id, COUNTED.id, FULL.id, CARD, OLD.id]
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -129,22 +129,28 @@ def test_a_day_without_papers_is_a_feed_without_entries(client: TestClient) -> N
 
 
 def test_a_search_is_a_feed(client: TestClient, asked: list[tuple[str, Filters, Mode, int, int]]) -> None:
-    parsed = atom(client, "/feed.atom", q="ponds", shelf="pooling", has_code="1", author="", limit="9")
-    assert [entry.title for entry in parsed.entries] == [FULL.title]  # the other has no date to stand under
-    assert parsed.feed.title == "cenote: “ponds”, shelf pooling, has_code true"
+    parsed = atom(client, "/feed.atom", q="posets", shelf="pooling", has_code="1", author="", limit="9")
+    assert [entry.link for entry in parsed.entries] == [f"{BASE}/papers/{CARD}"]
+    assert parsed.feed.title == "cenote: “posets”, shelf pooling, has_code true"
     links = {link.rel: link.href for link in parsed.feed.links}
-    assert links["alternate"] == f"{BASE}/search?q=ponds&shelf=pooling&has_code=true"
-    assert links["self"] == f"{BASE}/feed.atom?q=ponds&shelf=pooling&has_code=true&limit=9"
-    again = atom(client, "/feed.atom", has_code="true", limit="50", shelf="pooling", q=" ponds ")
+    assert links["alternate"] == f"{BASE}/search?q=posets&shelf=pooling&has_code=true"
+    assert links["self"] == f"{BASE}/feed.atom?q=posets&shelf=pooling&has_code=true&limit=9"
+    again = atom(client, "/feed.atom", has_code="true", limit="50", shelf="pooling", q=" posets ")
     assert again.feed.id == parsed.feed.id
     day = dt.date(2026, 2, 11)
     json_feed(client, "/feed.json", verdict="holds", date="2026-02-11")
     pooling = Filters(shelf="pooling", has_code=True)
     assert asked == [
-        ("ponds", pooling, Mode.HYBRID, 9, 0),
-        ("ponds", pooling, Mode.HYBRID, 50, 0),
+        ("posets", pooling, Mode.HYBRID, 9, 0),
+        ("posets", pooling, Mode.HYBRID, 50, 0),
         ("", Filters(first=day, last=day, verdict="holds"), Mode.HYBRID, 50, 0),
     ]
+
+
+def test_a_paper_without_a_date_is_in_no_feed(client: TestClient) -> None:
+    titles = [entry.title for entry in atom(client, "/feed.atom", q="ponds").entries]
+    assert FULL.title in titles
+    assert UNDATED.title not in titles  # there is nothing to stand under
 
 
 # --- results ------------------------------------------------------------------------------------------------------

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,21 +18,9 @@ from cenote.site.papers import Paper
 from cenote.site.store.database import Database
 from cenote.site.store.saving import delete_papers, save_papers
 from cenote.site.store.tables import papers, vectors
-
-
-def by_length(text: str) -> np.ndarray:
-    return np.array([len(text) % 97, 1.0], np.float32) / np.hypot(len(text) % 97, 1.0)
-
-
-class Lengths:
-    """Encodes a text by its length, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        self.asked += texts
-        return np.stack([by_length(text) for text in texts]).astype(np.float32)
+from tests.site import load
+from tests.site.killing import kill, start_function
+from tests.site.load import Lengths, vector_of
 
 
 def stock(database: Database, number: int) -> None:
@@ -57,7 +41,7 @@ def stock(database: Database, number: int) -> None:
 def expected(database: Database) -> dict[int, bytes]:
     with database.read() as connection:
         rows = connection.execute(select(papers.c.number, papers.c.title, papers.c.summary)).all()
-    return {n: by_length(f"{title}. {summary or ''}".strip()).astype("<f2").tobytes() for n, title, summary in rows}
+    return {number: vector_of(title, summary) for number, title, summary in rows}
 
 
 def stored(database: Database) -> dict[int, bytes]:
@@ -126,46 +110,34 @@ def test_a_paper_that_goes_or_changes_meanwhile(database: Database) -> None:
     assert stored(database) == expected(database)
 
 
-KILLED = """
-import sys, time
-import numpy as np
-from cenote.site.embedding import worker
-from cenote.site.store.database import Database
-from tests_of_the_worker import Lengths
-worker.STORED = 5
-
-class Slow(Lengths):
-    def encode(self, texts):
-        time.sleep(0.01)
-        return super().encode(texts)
-
-database = Database(sys.argv[1])
-print("ready", flush=True)
-worker.embed_papers(database, Slow(), "lengths")
-"""
+KILLS = 50
+MANY = 400
 
 
 @pytest.mark.slow
 def test_killed_at_random_points_nothing_is_lost_or_doubled(database: Database, tmp_path: Path) -> None:
-    stock(database, 400)
-    (tmp_path / "tests_of_the_worker.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    stock(database, MANY)
     url = database.url.render_as_string(hide_password=False)
-    draw, kills, done = random.Random(7), 0, set[int]()
-    while kills < 50:
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, url], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        with process.stdout:
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(draw.uniform(0, 0.12))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        kills += 1
+    draw, ready, kills, done = random.Random(7), tmp_path / "ready", 0, set[int]()
+    while kills < KILLS:
+        ready.unlink(missing_ok=True)
+        process = start_function(Path(load.__file__), "embed", url, str(ready), False)
+        while not ready.exists() and process.exitcode is None:
+            time.sleep(0.001)
+        process.join(draw.uniform(0, 0.12))
+        killed = kill(process)
+        assert killed or process.exitcode == 0
         now = stored(database)
         assert done <= set(now), "a vector that was there is lost"
-        assert all(expected(database)[number] == vector for number, vector in now.items())
-        done = set(now)
+        whole = expected(database)
+        assert all(whole[number] == vector for number, vector in now.items())
+        if killed and len(now) < MANY:
+            kills += 1
+            done = set(now)
+        else:  # it had come to its end, so that this was no kill: it begins anew
+            assert len(now) == MANY
+            with database.write() as connection:
+                connection.execute(vectors.delete())
+            done = set()
     embed_papers(database, Lengths(), "lengths")
     assert stored(database) == expected(database)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cenote.site.reading.accents import without_accents_in_tex
+from cenote.site.accents import without_accents_in_tex
 from cenote.site.reading.names import full_name, split_authors, turn_around
 
 

@@ -23,8 +23,9 @@ from cenote.site.search.meaning import closest
 from cenote.site.search.vectors import Snapshot, Vectors
 from cenote.site.store.database import Database
 from cenote.site.store.tables import papers, vectors
+from tests.site.tiny_encoder import Looks, write_encoder
 
-from .conftest import PAPERS, TAGS, Looks, write_encoder
+from .conftest import PAPERS, TAGS
 
 POOLING, FILTERING, POOL, EPIDEMICS = (paper.id for paper in PAPERS)
 

@@ -10,12 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cenote.catalog import load_cards
 from cenote.site.papers import Paper
-from cenote.site.search import Filters, Found, Mode, Search
+from cenote.site.search import Filters, Found, Mode, Search, Tags
 from cenote.site.search.asking import LONGEST, MOST_WORDS, Query, fold
 from cenote.site.search.reasons import EXCERPT, because_of_words, stem
+from cenote.site.search.searching import DEPTH
 from cenote.site.search.words import MOST_RANKED
+from cenote.site.seeding import seed
 from cenote.site.store.database import Database
+from cenote.site.store.reading import StoredPaper
 from cenote.site.store.saving import save_papers
 
 from .conftest import PAPERS, TAGS
@@ -195,7 +199,10 @@ def test_any_text_has_an_answer(search: Search, text: str, limit: int, name: str
     search.find(text, filters=Filters(author=name, category=name, organization=name, shelf=name, verdict=name))
 
 
-@pytest.mark.parametrize("text", ["x" * 100_000, "pooling " * 20_000, "\ud800" * 1000, "\x00", "😀", "NEAR(a b)"])
+LONG = ["x" * 100_000, "pooling " * 20_000, "ab " * 333, " ".join(f"pool{n}ing" for n in range(90)), "\ud800" * 1000]
+
+
+@pytest.mark.parametrize("text", [*LONG, "\x00", "😀", "NEAR(a b)"])
 def test_hostile_texts(search: Search, text: str) -> None:
     assert search.find(text).total <= 4
 
@@ -258,11 +265,70 @@ def test_the_excerpt_shows_where_most_words_stand() -> None:
 # --- similar papers, threads --------------------------------------------------------------------------------------
 
 
-def test_similar_papers_share_rare_words(search: Search) -> None:
-    epidemics = search.find(EPIDEMICS).hits[0].stored
-    similar = search.similar(epidemics)
-    assert [hit.stored.paper.id for hit in similar] == [POOL]
-    assert {reason.text[a:b] for reason in similar[0].reasons for a, b in reason.marks} >= {"survey", "networks"}
+def test_similar_papers_share_telling_words_or_the_shelf(database: Database, tmp_path: Path) -> None:
+    titles = {
+        "2001.00001": "Deep learning of epidemics on random graphs",
+        "2001.00002": "Random graphs that grow",  # one telling word of the first: "random" is anybody's
+        "2001.00003": "Graphs of an epidemic",  # both, by their stems
+        "2001.00004": "Deep learning with random networks",  # what all papers are about
+        "2001.00005": "Nothing alike",  # but on the same shelf
+        "2001.00006": "On the shelf beside it",
+    }
+    with database.write() as connection:
+        save_papers(connection, [Paper(id=name, title=title) for name, title in titles.items()])
+    tags = {name: Tags("pooling", frozenset(), False) for name in ("2001.00001", "2001.00005")}
+    search = Search(database, home=tmp_path, tags=tags | {"2001.00006": Tags("filters", frozenset(), False)})
+    said = {
+        hit.stored.paper.id: [each.text for each in hit.reasons]
+        for hit in search.similar(_stored(search, "2001.00001"))
+    }
+    assert said == {"2001.00003": ["Shares: graphs, epidemic"], "2001.00005": ["Same shelf: pooling"]}
+    assert search.similar(_stored(search, "2001.00004")) == ()
+
+
+def test_similar_papers_of_the_cards_are_of_their_kind(database: Database, tmp_path: Path) -> None:
+    cards = load_cards()
+    seed(database, cards)
+    shelves = {card.arxiv: card.shelf.value for card in cards}
+    search = Search(
+        database, home=tmp_path, tags={name: Tags(shelf, frozenset(), False) for name, shelf in shelves.items()}
+    )
+    pooling = search.similar(_stored(search, "2412.06097"))
+    assert len(pooling) == 6
+    assert {shelves[hit.stored.paper.id] for hit in pooling} == {"pooling"}
+    for card in cards:
+        for hit in search.similar(_stored(search, card.arxiv)):
+            [reason] = hit.reasons
+            same = shelves[hit.stored.paper.id] == card.shelf.value
+            assert reason.field == "words" or (
+                same and reason.text == f"Same shelf: {card.shelf.value.replace('_', ' ')}"
+            )
+
+
+def _stored(search: Search, paper: str) -> StoredPaper:
+    return search.find(paper).hits[0].stored
+
+
+# --- how many -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_ranking_leaves_out_is_counted(database: Database, tmp_path: Path) -> None:
+    many = [Paper(id=f"2001.{number:05}", title=f"Pooling {number}") for number in range(1, 301)]
+    with database.write() as connection:
+        save_papers(connection, many)
+    search = Search(database, home=tmp_path, tags={})
+    found = search.find("pooling", limit=5, offset=DEPTH - 5)
+    assert (len(found.hits), found.total, found.matched, found.more) == (5, DEPTH, 300, False)
+    assert search.find("").matched == 300
+
+
+def test_reasons_are_of_the_text_without_tex() -> None:
+    paper = Paper(id="2001.00001", title=r"An \emph{$O(n)$} algorithm", summary=r"Erd\H{o}s \textbf{pooling} in $n^2$")
+    title, summary = because_of_words(paper, Query.read("algorithm erdos pooling").terms)
+    assert [title.text[a:b] for a, b in title.marks] == ["algorithm"]
+    assert title.text == "An O(n) algorithm"
+    assert summary.text == "Erdős pooling in n²"
+    assert [summary.text[a:b] for a, b in summary.marks] == ["Erdős", "pooling"]
 
 
 def test_many_threads_may_search(search: Search) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from alembic import autogenerate
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import URL, func, select, text
 
 from cenote.errors import StorageError
 from cenote.site.papers import Paper
-from cenote.site.store.database import Database
+from cenote.site.store.database import Database, alembic_config, newest_revision
 from cenote.site.store.reading import (
     count_between,
     count_papers,
@@ -254,6 +255,13 @@ def test_migrations_make_the_tables_that_the_code_expects(database: Database) ->
         }
         context = MigrationContext.configure(connection, opts=options)
         assert autogenerate.compare_metadata(context, metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_alembic_ends_with(database: Database) -> None:
+    with database.read() as connection:
+        head = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
+        assert newest_revision() == head
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == head
 
 
 def test_several_processes_may_open_a_new_store_at_once(store_url: URL) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from cenote.site.app import create_app
 from cenote.site.methods import Method, Methods
@@ -18,6 +20,12 @@ from cenote.site.state import Site
 from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper
 from cenote.site.store.saving import save_papers
+from tests.site.conftest import KINDS, empty_store
+
+from .chromium import ARGUMENTS, CHROMIUM
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 class FakeSearch:
@@ -52,26 +60,37 @@ class SomeMethods(Methods):
 Opening = Callable[..., TestClient]
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+@pytest.fixture(scope="session", params=KINDS)
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The site at its first start."""
-    settings = SiteSettings(home=tmp_path_factory.mktemp("home"), database_url=None)
-    with TestClient(create_app(settings), follow_redirects=False) as opened:
-        yield opened
+    home = tmp_path_factory.mktemp("home")
+    with empty_store(request.param, home, request) as url:
+        settings = SiteSettings(home=home, database_url=SecretStr(url.render_as_string(hide_password=False)))
+        with TestClient(create_app(settings), follow_redirects=False) as opened:
+            yield opened
 
 
 @pytest.fixture
-def open_with(tmp_path: Path) -> Iterator[Opening]:
+def open_with(quick_store: Database, tmp_path: Path) -> Iterator[Opening]:
     """Open a site with the papers, methods and search that a test gives."""
     with ExitStack() as stack:
 
         def open_(*papers: Paper, methods: Iterable[Method] = (), search: FakeSearch | None = None) -> TestClient:
-            database = stack.enter_context(Database(f"sqlite:///{tmp_path}/store.sqlite3"))
-            with database.write() as connection:
+            with quick_store.write() as connection:
                 save_papers(connection, papers)
             some = SomeMethods(methods, tmp_path)
-            site = Site(SiteSettings(home=tmp_path), database, some, search or FakeSearch())  # type: ignore[arg-type]
+            site = Site(SiteSettings(home=tmp_path), quick_store, some, search or FakeSearch())  # type: ignore[arg-type]
             app = create_app(site=site)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False, follow_redirects=False))
 
         yield open_
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

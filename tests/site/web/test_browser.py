@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,23 +14,57 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cenote.site.papers import Paper
+from cenote.site.seeding import FIRST_RELEASE
+from cenote.site.store.database import Database
+from cenote.site.store.saving import save_papers
+
+from .chromium import NEEDS_CHROMIUM, OPEN_ALL
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+pytestmark = NEEDS_CHROMIUM
 
 PAPER = "/papers/2412.06097"
-PAGES = ["/", "/papers/trending", "/papers/date/2020-01-01", "/search", "/search?q=pooling&shelf=pooling", "/methods",
-         "/claims", PAPER, "/papers/2410.12761", f"{PAPER}/history", "/nothing"]  # fmt: skip
+IMPORTED = Paper(
+    id="hep-th/9901001",
+    title="An imported paper on the pooling of ponds",
+    summary="We pool ponds. " * 40,
+    authors=("Zoë Müller", "王小明", *(f"Author {number}" for number in range(30))),
+    published=dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+    featured=FIRST_RELEASE,
+    categories=("hep-th", "cs.CV"),
+    keywords=("ponds",),
+    organization="Pond University",
+    code_url="https://example.org/code",
+    project_url="https://example.org/",
+    upvotes=3,
+    comments=1,
+)
+PAGES = ["/", "/papers/trending", "/papers/date/2020-01-01", "/papers/week/2026-W47", "/papers/month/2026-11",
+         "/search", "/search?q=pooling&shelf=pooling", "/methods", "/methods?shelf=pooling&verdict=holds", "/claims",
+         "/claims?verdict=fails", "/api", PAPER, "/papers/2212.04114", "/papers/2410.12761", f"/papers/{IMPORTED.id}",
+         f"{PAPER}/history", "/nothing"]  # fmt: skip
+PICTURES = {
+    "feed": "/",
+    "paper": PAPER,
+    "search": "/search?q=pooling+layers",
+    "methods": "/methods",
+    "claims": "/claims",
+}
+LOOKS = {"light": (1280, 1400, 1), "dark": (1280, 1400, 1), "phone": (360, 780, 2)}
+"""Width, height, and pixels of the screen for one of the page's."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server as ``cenote serve`` starts it."""
-    environment = os.environ | {"CENOTE_HOME": str(tmp_path_factory.mktemp("home")), "CENOTE_DATABASE_URL": ""}
+    home = tmp_path_factory.mktemp("home")
+    with Database(f"sqlite:///{home}/cenote.sqlite3") as database, database.write() as connection:
+        save_papers(connection, [IMPORTED])
+    environment = os.environ | {"CENOTE_HOME": str(home), "CENOTE_DATABASE_URL": ""}
     command = [sys.executable, "-m", "cenote.cli", "serve", "--port", "0"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -41,18 +75,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=30)
     assert (process.returncode, rest) == (0, "")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -68,6 +90,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     page = context.new_page()
     for address in PAGES:
         page.goto(server + address)
+        page.evaluate(OPEN_ALL)
         page.evaluate(axe + "; 0")
         found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
         wrong = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
@@ -150,6 +173,26 @@ def test_the_keyboard_reaches_the_papers(server: str, browser: Browser) -> None:
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     page.close()
+
+
+@pytest.mark.skipif("CENOTE_SCREENSHOTS" not in os.environ, reason="CENOTE_SCREENSHOTS names no folder for pictures")
+@pytest.mark.parametrize("look", LOOKS)
+def test_pictures_of_the_pages(server: str, browser: Browser, look: str) -> None:
+    width, height, pixels = LOOKS[look]
+    scheme = "dark" if look == "dark" else "light"
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        device_scale_factor=pixels,
+    )
+    page = context.new_page()
+    for name, address in PICTURES.items():
+        page.goto(server + address, wait_until="networkidle")
+        path = Path(os.environ["CENOTE_SCREENSHOTS"]) / f"{name}-{look}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=path)
+        assert path.stat().st_size > 10_000  # more than an empty page
+    context.close()
 
 
 def _ground(page: Page) -> str:

@@ -13,6 +13,19 @@ import pytest
 from cenote.errors import ArgumentError
 from cenote.site.serving import serve
 
+NOT_AT_START = {
+    "alembic",
+    "mako",
+    "pygments",
+    "onnxruntime",
+    "tokenizers",
+    "httpx",
+    "httpcore",
+    "defusedxml",
+    "psycopg",
+}
+"""What a start with a store of this version's form leaves to whoever needs it first."""
+
 HEAVY = {"torch", "transformers", "scipy", "sklearn", "matplotlib", "pandas", "numba", "torchvision"}
 
 LOADED = """
@@ -34,6 +47,29 @@ def test_the_web_process_loads_nothing_heavy(tmp_path: Path) -> None:
     loaded = set(json.loads(done.stdout))
     assert "fastapi" in loaded
     assert not loaded & HEAVY
+
+
+STARTED = """
+import json, sys
+from pathlib import Path
+from cenote.cli import main
+from cenote.site import serving
+from cenote.site.app import create_app, open_site
+from cenote.site.settings import SiteSettings
+with open_site(SiteSettings(home=Path(sys.argv[1]))) as site:
+    create_app(site=site)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def test_the_second_start_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    first, second = (
+        set(json.loads(subprocess.run(call, capture_output=True, text=True, check=True).stdout))
+        for call in [[sys.executable, "-c", STARTED, str(tmp_path)]] * 2
+    )
+    assert "alembic" in first  # which made the tables
+    assert {"fastapi", "sqlalchemy", "uvicorn"} <= second
+    assert not second & (NOT_AT_START | HEAVY)
 
 
 def test_a_port_in_use_is_one_sentence() -> None:

@@ -11,6 +11,7 @@ from cenote.catalog.results import ICONS, Result, Verdict
 from cenote.site.api.links import Links
 from cenote.site.methods import Method, Methods
 from cenote.site.store.reading import StoredPaper
+from cenote.site.tex import plain
 
 EMPTY = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 """When a feed without entries changed last: both forms ask for a moment, and there is none."""
@@ -72,11 +73,11 @@ def _paper(stored: StoredPaper, method: Method | None, links: Links) -> Entry | 
         return None
     result = method.result if method else None
     changes = [moment for moment in (published, paper.updated, result and result.finished) if moment]
-    summary = paper.summary or ""
+    summary = plain(paper.summary or "")
     verdicts = _verdicts(method, result, links) if method and result else ""
     return Entry(
         id=links.tag(f"papers/{paper.id}"),
-        title=paper.title,
+        title=plain(paper.title),
         link=links.paper(paper.id),
         published=published,
         updated=max(changes),

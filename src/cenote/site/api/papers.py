@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 
 from cenote.errors import ArgumentError, UnknownPaperError
 from cenote.site.api.answering import NOT_FOUND, new_router
@@ -24,6 +24,16 @@ router = new_router()
 _ALWAYS = (dt.date.min, dt.date.max)
 _WEEK = "^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])$"
 _MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+_LOOKED_FOR: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            "Search-Mode": {
+                "description": "How papers were really looked for: hybrid, keyword or semantic.",
+                "schema": {"type": "string", "enum": list(Mode)},
+            }
+        }
+    }
+}
 
 
 class Sort(StrEnum):
@@ -70,17 +80,22 @@ def daily_papers(
     return [item(stored, site) for stored in found]
 
 
-@router.get("/api/papers/search", tags=["papers"], summary="Search papers")
+@router.get("/api/papers/search", tags=["papers"], summary="Search papers", responses=_LOOKED_FOR)
 def search_papers(
     site: TheSite,
+    response: Response,
     filters: AskedFilters,
     q: Words = "",
     mode: Annotated[Mode, Query(description="By words, by meaning, or both.")] = Mode.HYBRID,
     p: Page = 0,
     limit: Limit = 20,
 ) -> list[HubItem]:
-    """Return the papers that match, best first. Any text is a query; none is an error."""
+    """Return the papers that match, best first. Any text is a query; none is an error.
+
+    Where papers have no vectors they are looked for by words, whatever `mode` asks; the header `Search-Mode` says so.
+    """
     found = site.search.find(q, filters=filters, mode=mode, limit=limit, offset=p * limit)
+    response.headers["Search-Mode"] = found.mode
     return [item(hit.stored, site) for hit in found.hits]
 
 

@@ -7,8 +7,8 @@ from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
 from cenote.errors import SourceError
+from cenote.site.accents import without_accents_in_tex
 from cenote.site.papers import Paper, one_line
-from cenote.site.reading.accents import without_accents_in_tex
 from cenote.site.reading.markup import all_text, elements, text_of
 from cenote.site.reading.names import known
 from cenote.site.reading.records import Bad, Good, bad, judge, moment

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from cenote.errors import DataFormatError
+from cenote.site.accents import without_accents_in_tex
 from cenote.site.papers import Paper
-from cenote.site.reading.accents import without_accents_in_tex
 from cenote.site.reading.names import full_name, known, split_authors
 from cenote.site.reading.records import Bad, Good, bad, judge, moment
 

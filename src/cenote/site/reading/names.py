@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from cenote.site.accents import without_accents_in_tex
 from cenote.site.papers import one_line
-from cenote.site.reading.accents import without_accents_in_tex
 
 _BETWEEN = re.compile(r"[,;:]|(?<!\\)&|(?:^|(?<=[\s,;]))and(?=[\s,;]|$)")
 _SUFFIX = re.compile(r"(?:jr|sr)\.?|i{2,3}|iv", re.I)

@@ -8,8 +8,8 @@ from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
 from cenote.errors import ArgumentError, SourceError
+from cenote.site.accents import without_accents_in_tex
 from cenote.site.papers import Paper, one_line, paper_id
-from cenote.site.reading.accents import without_accents_in_tex
 from cenote.site.reading.markup import all_text, elements, text_of
 from cenote.site.reading.names import full_name, known, split_authors, turn_around
 from cenote.site.reading.records import Deleted, Record, bad, judge, moment

@@ -54,7 +54,8 @@ class Reason:
     """Why a paper was found, in words a reader can check."""
 
     field: str
-    """``id``, ``title``, ``summary``, ``authors``, ``keywords`` or ``meaning``."""
+    """``id``, ``title``, ``summary``, ``authors``, ``keywords`` or ``meaning``; of a similar paper also ``words`` or
+    ``shelf``."""
     text: str
     """Plain text: what the paper says there (an excerpt of a long summary), or a sentence."""
     marks: tuple[tuple[int, int], ...] = ()
@@ -77,8 +78,12 @@ class Found:
 
     hits: tuple[Hit, ...]
     total: int
-    """Number of papers that can be paged through; a ranking ends after a few hundred."""
+    """Number of papers that can be paged through, the best ones; a ranking ends after a few hundred."""
     mode: Mode
     """How the papers were really looked for."""
     note: str = ""
-    """A sentence for the reader if it is not what was asked for, else empty."""
+    """A sentence for the reader if it is not what was asked for, else empty; commands stand between backticks."""
+    matched: int = 0
+    """Number of papers that match, as far as they were counted: the total, and those the ranking leaves out."""
+    more: bool = False
+    """Whether there are more than were counted."""

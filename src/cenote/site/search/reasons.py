@@ -11,6 +11,7 @@ from snowballstemmer import stemmer
 from cenote.site.papers import Paper
 from cenote.site.search.asking import Query, Term, fold, word_spans
 from cenote.site.search.found import Reason
+from cenote.site.tex import plain
 
 EXCERPT = 240
 """Characters of a summary that are shown, at most."""
@@ -23,11 +24,11 @@ _one_at_a_time = threading.Lock()  # a stemmer keeps the word it works on
 
 
 def because_of_words(paper: Paper, terms: Sequence[Term]) -> tuple[Reason, ...]:
-    """Say which fields have words of a query; nothing if none has."""
+    """Say which fields have words of a query; nothing if none has. The texts are those that pages show, without TeX."""
     matches = _matcher(terms)
     found = [
-        _whole("title", paper.title, matches),
-        _excerpt("summary", paper.summary or "", matches),
+        _whole("title", plain(paper.title), matches),
+        _excerpt("summary", plain(paper.summary or ""), matches),
         _list("authors", paper.authors or (), matches),
         _list("keywords", paper.keywords, matches),
     ]
@@ -41,7 +42,7 @@ def because_of_identifier(paper: Paper, query: Query) -> tuple[Reason, ...]:
 
 def because_of_meaning(similarity: float) -> Reason:
     """Say how close a paper is."""
-    return Reason("meaning", f"Close in meaning: similarity {similarity:.2f} of 1.")
+    return Reason("meaning", f"Close in meaning: {similarity:.2f}")
 
 
 @lru_cache(maxsize=20_000)

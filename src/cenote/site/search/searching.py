@@ -9,22 +9,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 from threadpoolctl import threadpool_limits
 
-from cenote.site.search.asking import STOP_WORDS, Query, Term, words_of
+from cenote.site.search.asking import Query, words_of
 from cenote.site.search.conditions import conditions
 from cenote.site.search.found import Filters, Found, Hit, Mode, Reason, Tags
 from cenote.site.search.fts5 import Fts5
 from cenote.site.search.fusing import best_first, fuse
-from cenote.site.search.meaning import NO_VECTORS, Meaning, closest
+from cenote.site.search.meaning import MOST_CLOSE, NO_VECTORS, Meaning, closest
 from cenote.site.search.reasons import because_of_identifier, because_of_meaning, because_of_words
-from cenote.site.search.tsvector import TsVector
-from cenote.site.search.words import TextIndex
+from cenote.site.search.similar import alike
+from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper, find_papers
 from cenote.site.store.tables import papers
 
 DEPTH = 200
 """Places of a ranking; nobody pages on behind them, and the last of them have little to do with the query."""
-_LIKE_COUNTED = 24
 _SIMILAR_FLOOR = 0.3
 
 Where = Sequence[ColumnElement[bool]]
@@ -44,8 +43,7 @@ class Search:
         self._database = database
         self._tags = tags
         self._meaning = Meaning(home)
-        self._index: TextIndex[str] | TextIndex[ColumnElement[Any]]
-        self._index = Fts5() if database.dialect == "sqlite" else TsVector()
+        self._index = _text_index(database.dialect)
 
     def find(
         self, query: str, *, filters: Filters | None = None, mode: Mode = Mode.HYBRID, limit: int = 20, offset: int = 0
@@ -71,20 +69,14 @@ class Search:
             return self._best(connection, asked, where, mode, page)
 
     def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
-        """Return the papers most like this one: closest in meaning, or without vectors those that share rare words."""
+        """Return the papers most like this one: closest in meaning, or without vectors in their words or shelf."""
         with self._database.read() as connection:
-            close, reasons = self._close_to(connection, stored, limit)
-            terms: list[Term] = []
+            close = self._close_to(connection, stored, limit)
             if not close:
-                terms, close = self._index.like(connection, _telling(stored))
-                close.pop(stored.number, None)
-            numbers = sorted(close, key=lambda number: (-close[number], number))[:limit]
-            found = find_papers(connection, numbers)
-        return tuple(
-            Hit(found[n], close[n], reasons.get(n) or because_of_words(found[n].paper, terms))
-            for n in numbers
-            if n in found
-        )
+                return tuple(alike(connection, self._index, self._tags, stored, limit))
+            found = find_papers(connection, close)
+        hits = (Hit(found[n], near, (because_of_meaning(near),)) for n, near in close.items() if n in found)
+        return tuple(hits)[:limit]
 
     def close(self) -> None:
         """Let go of encoder and vectors; the database stays open."""
@@ -92,9 +84,9 @@ class Search:
 
     def _best(self, connection: Connection, query: Query, where: Where, mode: Mode, page: slice) -> Found:
         close, mode, note = self._by_meaning(connection, query, where, mode)
-        by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)[:DEPTH]
+        by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)
         named = self._named(connection, query, where)
-        scores = fuse([by_words, list(close)])
+        scores = fuse([by_words[:DEPTH], list(close)])
         top = max(scores.values(), default=0.0)
         scores |= {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
         ids = _ids(connection, scores)
@@ -105,7 +97,9 @@ class Search:
             for number in numbers[page]
             if number in found
         ]
-        return Found(tuple(hits), len(numbers), mode, note)
+        more = len(by_words) >= MOST_RANKED or (mode is Mode.SEMANTIC and len(close) >= MOST_CLOSE)
+        matched = max(len(numbers), len({*by_words, *close, *named}))
+        return Found(tuple(hits), len(numbers), mode, note, matched, more)
 
     def _by_meaning(
         self, connection: Connection, query: Query, where: Where, mode: Mode
@@ -121,19 +115,18 @@ class Search:
             return {}, Mode.KEYWORD, NO_VECTORS
         return closest(connection, snapshot, ready.encoder.encode([query.text])[0], where), mode, ""
 
-    def _close_to(
-        self, connection: Connection, stored: StoredPaper, limit: int
-    ) -> tuple[dict[int, float], dict[int, tuple[Reason, ...]]]:
+    def _close_to(self, connection: Connection, stored: StoredPaper, limit: int) -> dict[int, float]:
+        """Return the papers closest in meaning with their similarities, closest first; none without vectors."""
         ready = self._meaning.ready()
         if isinstance(ready, str):
-            return {}, {}
+            return {}
         snapshot = ready.vectors.current(connection)
         vector = snapshot.row(stored.number)
         if vector is None:
-            return {}, {}
+            return {}
         close = closest(connection, snapshot, vector, most=limit + 1, floor=_SIMILAR_FLOOR)
         close.pop(stored.number, None)
-        return close, {number: (because_of_meaning(similarity),) for number, similarity in close.items()}
+        return close
 
     def _named(self, connection: Connection, query: Query, where: Where) -> list[int]:
         """Return the papers whose identifier, or whose whole title, the query is."""
@@ -150,12 +143,20 @@ class Search:
         return list(dict.fromkeys(named))
 
 
+def _text_index(dialect: str) -> TextIndex[Any]:
+    if dialect == "sqlite":
+        return Fts5()
+    from cenote.site.search.tsvector import TsVector  # PostgreSQL's types are loaded where it is the store
+
+    return TsVector()
+
+
 def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Found:
     total = connection.scalar(select(func.count()).select_from(papers).where(*where)) or 0
     newest = select(papers.c.number).where(*where).order_by(papers.c.day.desc().nulls_last(), papers.c.id)
     numbers = list(connection.scalars(newest.limit(page.stop - page.start).offset(page.start)))
     found = find_papers(connection, numbers)
-    return Found(tuple(Hit(found[number], 0.0) for number in numbers), total, mode)
+    return Found(tuple(Hit(found[number], 0.0) for number in numbers), total, mode, matched=total)
 
 
 def _reasons(stored: StoredPaper, query: Query, similarity: float | None) -> tuple[Reason, ...]:
@@ -166,11 +167,3 @@ def _reasons(stored: StoredPaper, query: Query, similarity: float | None) -> tup
 def _ids(connection: Connection, numbers: Mapping[int, float]) -> dict[int, str]:
     rows = connection.execute(select(papers.c.number, papers.c.id).where(papers.c.number.in_(list(numbers))))
     return {row.number: row.id for row in rows}
-
-
-def _telling(stored: StoredPaper) -> list[str]:
-    """Return the words that may say what a paper is about: those of its title, then the longest of its summary."""
-    title = words_of(stored.paper.title)
-    summary = sorted(set(words_of(stored.paper.summary or "")), key=lambda word: (-len(word), word))
-    words = dict.fromkeys(word for word in (*title, *summary) if word not in STOP_WORDS and len(word) > 2)
-    return list(words)[:_LIKE_COUNTED]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, cast, func, literal, literal_column, select
@@ -91,4 +90,9 @@ def _quoted(word: str) -> str:
 
 
 def _joined(matches: Sequence[Match], operator: str) -> Match:
-    return reduce(lambda left, right: left.op(operator, return_type=TSQUERY())(right), matches)
+    """Join in halves: one behind the other, hundreds of words would nest deeper than Python can follow."""
+    if len(matches) == 1:
+        return matches[0]
+    middle = len(matches) // 2
+    left, right = _joined(matches[:middle], operator), _joined(matches[middle:], operator)
+    return left.op(operator, return_type=TSQUERY())(right)

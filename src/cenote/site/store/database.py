@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.exc import TimeoutError as NoneIsFree
 
 from cenote.errors import StorageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -80,6 +81,12 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to this version's form. Several processes may call it at once."""
+        with self.read() as connection:
+            if _revision(connection) == newest_revision():
+                return
+        # Not with the module: a store that has this form already, as at almost every start, needs no Alembic.
+        from alembic import command
+
         with self.write() as connection:
             if self.dialect == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
@@ -97,8 +104,23 @@ class Database:
         self.close()
 
 
+def newest_revision() -> str:
+    """Return the number of the newest migration, which begins its file's name: ``v0002_search.py``."""
+    return max(path.name[1:].partition("_")[0] for path in (MIGRATIONS / "versions").glob("v*_*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    """Return the migration that the tables have; None for an empty store."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
 def alembic_config(connection: Connection) -> Config:
     """Return Alembic's settings for one connection."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -11,11 +11,15 @@ from cenote.site.methods import Method, Methods
 from cenote.site.papers import Paper
 from cenote.site.search import Reason
 from cenote.site.store.reading import StoredPaper
+from cenote.site.tex import plain
 from cenote.site.web.chips import Chip, method_chips
 from cenote.site.web.shelves import SHELVES, ShelfView
 
 _EXCERPT = 260
 """Characters of a summary on a card: about the three lines that it shows."""
+
+Parts = tuple[tuple[str, bool], ...]
+"""A text in parts, each with whether a search matched it."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,9 @@ class CardView:
 
     id: str
     url: str
-    title: str
-    excerpt: str
+    title: Parts
+    summary: Parts
+    """What the search found in it, else its beginning; empty without one."""
     author_count: int | None
     date: dt.date | None
     """When it was submitted."""
@@ -36,19 +41,20 @@ class CardView:
     shelf: ShelfView | None
     runs: bool
     chips: tuple[Chip, ...]
-    reasons: tuple[tuple[str, tuple[tuple[str, bool], ...]], ...] = ()
-    """Why a search found it: a name, and a text in parts, of which some matched."""
+    reasons: tuple[tuple[str, Parts], ...] = ()
+    """What else a search found in it, each with the field's name."""
 
 
 def card_view(stored: StoredPaper, method: Method | None, reasons: Iterable[Reason] = ()) -> CardView:
     """Return a paper's card."""
     paper = stored.paper
     published = paper.published.date() if paper.published else None
+    found = {reason.field: marked(reason) for reason in reasons}
     return CardView(
         id=paper.id,
         url=paper_url(paper.id),
-        title=paper.title,
-        excerpt=excerpt(paper.summary or "", _EXCERPT),
+        title=found.pop("title", ((plain(paper.title), False),)),
+        summary=found.pop("summary", ((excerpt(plain(paper.summary or ""), _EXCERPT), False),)),
         author_count=stored.author_count,
         date=published or stored.day,
         upvotes=paper.upvotes,
@@ -58,7 +64,7 @@ def card_view(stored: StoredPaper, method: Method | None, reasons: Iterable[Reas
         shelf=SHELVES[method.card.shelf.value] if method else None,
         runs=method is not None and method.card.runs,
         chips=method_chips(method) if method else (),
-        reasons=tuple((reason.field, marked(reason)) for reason in reasons),
+        reasons=tuple(found.items()),
     )
 
 
@@ -97,7 +103,7 @@ def excerpt(text: str, length: int) -> str:
     return f"{cut.rstrip(' ,;:.')}…"
 
 
-def marked(reason: Reason) -> tuple[tuple[str, bool], ...]:
+def marked(reason: Reason) -> Parts:
     """Split a reason's text into parts, with whether each matched.
 
     Example:

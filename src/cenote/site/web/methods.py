@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -12,6 +12,7 @@ from cenote.site.methods import Method
 from cenote.site.state import TheSite
 from cenote.site.web.cards import paper_url
 from cenote.site.web.chips import Chip, method_chips
+from cenote.site.web.choices import address, chosen
 from cenote.site.web.rendering import page, render
 from cenote.site.web.shelves import SHELVES, ShelfView
 
@@ -39,21 +40,26 @@ class _Line:
 @page(router, "/methods")
 def methods(request: Request, site: TheSite) -> HTMLResponse:
     """List the papers of all shelves, or those that pass the filters; a value that is not known filters nothing."""
-    data = sorted({name for method in site.methods for name in _data(method)})
-    choices = {"shelf": set(SHELVES), "verdict": set(VERDICTS), "data": set(data)}
-    asked = {name: request.query_params.get(name, "") for name in choices}
-    chosen = {name: value if value in choices[name] else "" for name, value in asked.items()}
-    passing = [method for method in site.methods if _passes(method, **chosen)]
+    allowed = choices(site.methods)
+    choice = chosen(request, allowed)
+    passing = [method for method in site.methods if _passes(method, **choice)]
     return render(
         request,
         "methods.html.j2",
-        chosen=chosen,
-        data=data,
+        chosen=choice,
+        data=allowed["data"],
+        claims_url=address("/claims", choice, {**allowed, "verdict": set(VERDICTS) - {"none"}}),
         verdicts=VERDICTS,
         found=len(passing),
         total=len(site.methods),
         groups=_by_shelf(passing),
     )
+
+
+def choices(methods: Iterable[Method]) -> dict[str, Collection[str]]:
+    """Return the filters of the list with the values that each may have."""
+    data = sorted({name for method in methods for name in _data(method)})
+    return {"shelf": SHELVES, "verdict": VERDICTS, "data": data}
 
 
 def _by_shelf(methods: Iterable[Method]) -> list[tuple[ShelfView, list[_Line]]]:

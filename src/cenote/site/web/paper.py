@@ -15,6 +15,7 @@ from cenote.site.methods import Method
 from cenote.site.papers import paper_id as read_paper_id
 from cenote.site.state import Site, TheSite
 from cenote.site.store.reading import StoredPaper, find_paper
+from cenote.site.tex import plain
 from cenote.site.web.cards import card_view, code_url, excerpt, paper_url, web_address
 from cenote.site.web.chips import Chip, count_chips, method_chips
 from cenote.site.web.citing import bibtex
@@ -123,7 +124,7 @@ def _context(site: Site, stored: StoredPaper) -> dict[str, Any]:
         "base_url": site.settings.base_url.rstrip("/"),
         "day": stored.day,
         "author_count": stored.author_count,
-        "description": excerpt(found.summary or found.title, 160),
+        "description": excerpt(plain(found.summary or found.title), 160),
         "code_url": code_url(found, method),
         "project_url": web_address(found.project_url),
         "bibtex": bibtex(found),

@@ -10,11 +10,15 @@ from typing import Any, TypeVar
 import jinja2
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup, escape
 
 from cenote.catalog.numbers import counted
 from cenote.catalog.results import ICONS
+from cenote.site.tex import plain
 from cenote.site.web.shelves import SHELVES
 from cenote.site.web.static_files import static_url
+
+_BETWEEN_BACKTICKS = re.compile(r"`([^`]+)`")
 
 _Route = TypeVar("_Route", bound=Callable[..., Any])
 
@@ -45,6 +49,16 @@ def day_in_words(day: dt.date | dt.datetime) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
+def commands(text: str) -> Markup:
+    """Write a sentence into HTML, with what stands between backticks as code.
+
+    Example:
+        >>> commands("<b>: `cenote embed` makes it.")
+        Markup('&lt;b&gt;: <code>cenote embed</code> makes it.')
+    """
+    return Markup(_BETWEEN_BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))
+
+
 def markdown_text(text: str) -> str:
     r"""Write a text into Markdown as one line of nothing but text.
 
@@ -63,5 +77,11 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"day": day_in_words, "counted": counted, "md": markdown_text}
+_environment.filters |= {
+    "day": day_in_words,
+    "counted": counted,
+    "md": markdown_text,
+    "plain": plain,
+    "commands": commands,
+}
 _environment.globals |= {"static": static_url, "shelves": SHELVES, "icons": ICONS}

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from cenote.catalog.numbers import counted
 from cenote.site.search import Filters, Found, Mode
+from cenote.site.search.words import MOST_RANKED
 from cenote.site.state import Site, TheSite
 from cenote.site.web.cards import card_view
 from cenote.site.web.paging import Pages, page_number
@@ -70,10 +72,21 @@ def _answer(request: Request, site: Site, template: str) -> HTMLResponse:
         asked=asked,
         found=found,
         cards=[card_view(hit.stored, site.methods.by_paper(hit.stored.paper.id), hit.reasons) for hit in hits],
+        count=_count(found) if found else "",
         pages=Pages(number, PAGE, found.total if found else 0, "/search", asked.kept),
         modes=MODES,
         verdicts=VERDICTS,
     )
+
+
+def _count(found: Found) -> str:
+    """Say how many papers there are to read, and of how many they are the best."""
+    if found.mode is Mode.SEMANTIC and found.more:
+        return f"The {counted(found.total, 'paper')} closest in meaning."
+    if found.matched > found.total:
+        least = f"more than {MOST_RANKED:,}" if found.more else f"{found.matched:,}"
+        return f"The best {found.total:,} of {least} papers found by {MODES[found.mode]}."
+    return f"{counted(found.total, 'paper')} found by {MODES[found.mode]}."
 
 
 def _read(form: Mapping[str, str]) -> _Asked:

@@ -54,6 +54,7 @@ function setUpSearch(form) {
       if (!answer.ok) throw new Error(answer.statusText);
       list.innerHTML = await answer.text(); // escaped by the server, as on the page itself
       status.textContent = list.querySelector(".quiet, h2")?.textContent ?? "";
+      document.title = [query.get("q")?.trim(), form.dataset.title].filter(Boolean).join(" · ");
       history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
     } catch (error) {
       if (error.name === "AbortError") return;
