@@ -10,6 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from cenote import __version__
 from cenote.site import api, web
+from cenote.site.guarding.requests import GuardRequests
 from cenote.site.methods import Method, Methods
 from cenote.site.search import Search, Tags
 from cenote.site.security import SecureHeaders
@@ -48,6 +49,7 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
         redoc_url=None,
     )
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(GuardRequests)
     app.add_middleware(SecureHeaders)
     app.include_router(api.router)
     app.include_router(web.router)

@@ -27,7 +27,15 @@ def serve(host: str, port: int, *, on_ready: Callable[[str], None]) -> None:
     """
     settings = read_settings()
     with _listen(host, port) as listener, open_site(settings) as site:
-        config = uvicorn.Config(create_app(settings, site=site), log_level="warning", server_header=False)
+        # Without a proxy that is trusted nobody's word on whose request it is counts, not even this machine's.
+        proxies = list(settings.proxies)
+        config = uvicorn.Config(
+            create_app(settings, site=site),
+            log_level="warning",
+            server_header=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
+        )
         server = uvicorn.Server(config)
         on_ready(_address(host, listener.getsockname()[1]))
         with contextlib.suppress(KeyboardInterrupt):  # how the server hands on the signal that ended it

@@ -27,7 +27,8 @@ from cenote.site.store.database import Database
 from cenote.site.store.reading import papers_between
 from cenote.site.store.saving import save_papers
 
-BASE = "https://feed.example:8443/cenote"
+ORIGIN = "https://feed.example:8443"
+BASE = f"{ORIGIN}/cenote"
 
 HOSTILE = "</script><script>alert(1)</script><![CDATA[&lt;]]>\"'"
 
@@ -133,13 +134,13 @@ def make_app(site: Site) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def client(site: Site) -> Iterator[TestClient]:
-    with TestClient(make_app(site)) as opened:
+    with TestClient(make_app(site), ORIGIN) as opened:
         yield opened
 
 
 @pytest.fixture
 def own_client(own_site: Site) -> Iterator[TestClient]:
-    with TestClient(make_app(own_site), raise_server_exceptions=False) as opened:
+    with TestClient(make_app(own_site), ORIGIN, raise_server_exceptions=False) as opened:
         yield opened
 
 

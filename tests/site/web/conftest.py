@@ -56,7 +56,7 @@ Opening = Callable[..., TestClient]
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The site at its first start."""
     settings = SiteSettings(home=tmp_path_factory.mktemp("home"), database_url=None)
-    with TestClient(create_app(settings), follow_redirects=False) as opened:
+    with TestClient(create_app(settings), base_url=settings.base_url, follow_redirects=False) as opened:
         yield opened
 
 
@@ -70,8 +70,10 @@ def open_with(tmp_path: Path) -> Iterator[Opening]:
             with database.write() as connection:
                 save_papers(connection, papers)
             some = SomeMethods(methods, tmp_path)
-            site = Site(SiteSettings(home=tmp_path), database, some, search or FakeSearch())  # type: ignore[arg-type]
+            settings = SiteSettings(home=tmp_path)
+            site = Site(settings, database, some, search or FakeSearch())  # type: ignore[arg-type]
             app = create_app(site=site)
-            return stack.enter_context(TestClient(app, raise_server_exceptions=False, follow_redirects=False))
+            client = TestClient(app, settings.base_url, raise_server_exceptions=False, follow_redirects=False)
+            return stack.enter_context(client)
 
         yield open_

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from cenote.catalog.numbers import counted
 from cenote.catalog.results import ICONS
+from cenote.site.guarding.visitors import form_token, give_cookies
 from cenote.site.web.shelves import SHELVES
 from cenote.site.web.static_files import static_url
 
@@ -27,7 +28,9 @@ def page(router: APIRouter, path: str) -> Callable[[_Route], _Route]:
 def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """Render a page; browsers ask each time whether it is still the newest."""
     html = render_text(template, request=request, path=request.url.path, **context)
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-cache"})
+    response = HTMLResponse(html, status, headers={"Cache-Control": "no-cache"})
+    give_cookies(request, response)
+    return response
 
 
 def render_text(template: str, **context: Any) -> str:
@@ -64,4 +67,4 @@ _environment = jinja2.Environment(
     lstrip_blocks=True,
 )
 _environment.filters |= {"day": day_in_words, "counted": counted, "md": markdown_text}
-_environment.globals |= {"static": static_url, "shelves": SHELVES, "icons": ICONS}
+_environment.globals |= {"static": static_url, "shelves": SHELVES, "icons": ICONS, "form_token": form_token}

@@ -1,0 +1,171 @@
+"""Who asks: the reader that a session names, and what ties a form to the browser it was shown in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import Response
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from cenote.site.guarding.limits import Limit, limit_key, network_of, take
+from cenote.site.readers.sessions import LASTS, Reader, reader_of
+from cenote.site.readers.tokens import token_hash
+from cenote.site.state import Site
+
+FORM_LASTS = dt.timedelta(hours=12)
+"""A form that was left open for longer is shown again."""
+
+MOST_FIELDS = 40
+
+
+@dataclass
+class Visitor:
+    """Who asks, as far as the request's cookies tell."""
+
+    reader: Reader | None
+    session: str | None
+    """The session's token, if it is one of a reader."""
+    key: str | None
+    """A random text that the browser keeps, made when it is first shown a form."""
+    is_new: bool = False
+    """Whether the key must still be given to the browser."""
+
+    @property
+    def owner(self) -> str:
+        """What stands for this browser in the store."""
+        return token_hash(self.session or self.key or "")
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks; looked up once a request, and only if it has a session's cookie."""
+    found = getattr(request.state, "visitor", None)
+    if isinstance(found, Visitor):
+        return found
+    site: Site = request.app.state.site
+    token = request.cookies.get(_name("session", site))
+    reader = None
+    if token:
+        with site.database.read() as connection:
+            reader = reader_of(connection, token, dt.datetime.now(dt.UTC))
+    visitor = Visitor(reader, token if reader else None, request.cookies.get(_name("visitor", site)))
+    request.state.visitor = visitor
+    return visitor
+
+
+def form_token(request: Request) -> str:
+    """Return what a form of this browser must send along; it is another each time, so that nothing can be guessed."""
+    site: Site = request.app.state.site
+    visitor = visitor_of(request)
+    if visitor.session is None and visitor.key is None:
+        visitor.key, visitor.is_new = secrets.token_urlsafe(24), True
+    return str(_serializer(site).dumps([visitor.owner, secrets.token_hex(4)]))
+
+
+def give_cookies(request: Request, response: Response) -> None:
+    """Give the browser the key that a form on this page is tied to, and keep pages of a reader out of shared caches."""
+    visitor = getattr(request.state, "visitor", None)
+    if not isinstance(visitor, Visitor):
+        return
+    site: Site = request.app.state.site
+    if visitor.is_new and visitor.key is not None:
+        _set_cookie(response, site, "visitor", visitor.key, FORM_LASTS)
+    if visitor.reader is not None or visitor.key is not None:
+        response.headers["Cache-Control"] = "private, no-store"
+
+
+def give_session(response: Response, site: Site, token: str) -> None:
+    """Sign a browser in. What it had as a visitor ends, since somebody else may have given it."""
+    _set_cookie(response, site, "session", token, LASTS)
+    take_cookie(response, site, "visitor")
+
+
+def take_cookie(response: Response, site: Site, kind: str) -> None:
+    """Take a cookie from the browser: ``session`` or ``visitor``."""
+    response.delete_cookie(_name(kind, site), path="/", secure=site.settings.secure, httponly=True, samesite="lax")
+
+
+@dataclass(frozen=True)
+class SentForm:
+    """A form of this site that this browser was shown."""
+
+    fields: Mapping[str, str]
+    visitor: Visitor
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+
+async def _fields(request: Request) -> Mapping[str, str]:
+    try:
+        async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
+            return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+    except StarletteHTTPException:
+        raise
+    except (ValueError, AssertionError):
+        raise HTTPException(400, "The form could not be read.") from None
+
+
+def _sent_form(request: Request, fields: Annotated[Mapping[str, str], Depends(_fields)]) -> SentForm:
+    site: Site = request.app.state.site
+    visitor = visitor_of(request)
+    refused = HTTPException(403, "This form is too old or was not shown in this browser; go back and send it again.")
+    try:
+        owner, _ = _serializer(site).loads(fields.get("csrf", ""), max_age=int(FORM_LASTS.total_seconds()))
+    except (BadData, ValueError, TypeError):
+        raise refused from None
+    if (visitor.session is None and visitor.key is None) or not secrets.compare_digest(str(owner), visitor.owner):
+        raise refused
+    return SentForm(fields, visitor)
+
+
+TheForm = Annotated[SentForm, Depends(_sent_form)]
+"""Type of a route's parameter that receives the form; 403 if it was not shown in this browser, or is too old."""
+
+
+def limit_client(request: Request, what: str, limit: Limit, *, who: str | None = None) -> None:
+    """Let a client do something once more, counted by its IP address, or by ``who``.
+
+    Raises:
+        HTTPException: 429 if it did so too often; it says when to try again.
+    """
+    site: Site = request.app.state.site
+    who = who or network_of(request.client.host if request.client else "")
+    with site.database.write() as connection:
+        wait = take(connection, limit_key(site.secret, what, who), limit, dt.datetime.now(dt.UTC))
+    if wait > 0:
+        seconds = max(1, round(wait + 0.5))
+        raise HTTPException(429, f"That was often; try again in {_in_words(seconds)}.", {"Retry-After": f"{seconds}"})
+
+
+def _in_words(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} seconds"
+    return f"{seconds // 60} minutes" if seconds < 7200 else f"{seconds // 3600} hours"
+
+
+def _serializer(site: Site) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(site.secret, salt="cenote form")
+
+
+def _name(kind: str, site: Site) -> str:
+    # A browser takes a cookie with this prefix only by TLS, for this host alone, and from no page of a subdomain.
+    return f"__Host-cenote-{kind}" if site.settings.secure else f"cenote-{kind}"
+
+
+def _set_cookie(response: Response, site: Site, kind: str, value: str, lasts: dt.timedelta) -> None:
+    response.set_cookie(
+        _name(kind, site),
+        value,
+        max_age=int(lasts.total_seconds()),
+        path="/",
+        secure=site.settings.secure,
+        httponly=True,
+        samesite="lax",
+    )
