@@ -22,6 +22,8 @@ subscriptions = Table(
     Column("created", Moment, nullable=False),
     Column("confirmed", Moment),
     Column("ended", Moment),
+    Column("issue", Date),  # the day of the last digest, or of the confirmation
+    Column("seen", Number),  # the number of the newest paper there was then
     Index(
         "ux_subscriptions_there",
         "address",
@@ -52,7 +54,7 @@ mails = Table(
     Column("subscription", Number, ForeignKey("subscriptions.id", ondelete="CASCADE")),
     Column("issue", Date),
     Column("content", Text),  # JSON of what a digest is made from; emptied when it was sent
-    Column("message_id", Text, nullable=False, unique=True),
+    Column("message_id", String(64), nullable=False, unique=True),  # without the domain
     Column("state", String(12), nullable=False),  # queued, sent, refused, dropped
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created", Moment, nullable=False),
@@ -60,7 +62,8 @@ mails = Table(
     Column("ended", Moment),
     Column("problem", Text),
     UniqueConstraint("subscription", "issue"),
-    Index(None, "state", "due"),
+    Index(None, "state", "kind", "id"),
+    Index(None, "address"),
     sqlite_autoincrement=True,
 )
 
@@ -68,7 +71,7 @@ bounces = Table(
     "bounces",
     metadata,
     Column("address", ADDRESS, primary_key=True),
-    Column("failures", Integer, nullable=False),  # permanent ones, since the last mail that arrived
+    Column("failures", Integer, nullable=False),  # permanent ones, none arrived in between
     Column("last", Moment, nullable=False),
     Column("reason", Text),
     Column("suppressed", Moment),

@@ -126,6 +126,8 @@ def _mail() -> None:
         sa.Column("created", _MOMENT, nullable=False),
         sa.Column("confirmed", _MOMENT),
         sa.Column("ended", _MOMENT),
+        sa.Column("issue", sa.Date),
+        sa.Column("seen", _NUMBER),
         sa.PrimaryKeyConstraint("id", name="pk_subscriptions"),
         sa.UniqueConstraint("key", name="uq_subscriptions_key"),
         sqlite_autoincrement=True,
@@ -154,7 +156,7 @@ def _mail() -> None:
         sa.Column("subscription", _NUMBER),
         sa.Column("issue", sa.Date),
         sa.Column("content", sa.Text),
-        sa.Column("message_id", sa.Text, nullable=False),
+        sa.Column("message_id", sa.String(64), nullable=False),
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("created", _MOMENT, nullable=False),
@@ -169,7 +171,8 @@ def _mail() -> None:
         ),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_mails_state_due", "mails", ["state", "due"])
+    op.create_index("ix_mails_state_kind_id", "mails", ["state", "kind", "id"])
+    op.create_index("ix_mails_address", "mails", ["address"])
     op.create_table(
         "bounces",
         sa.Column("address", sa.String(254), nullable=False),
