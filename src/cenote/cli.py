@@ -131,6 +131,9 @@ def run(
     jobs: Jobs = None,
     fresh: Annotated[bool, typer.Option(help="Start anew though an unfinished run is there.")] = False,
     publish: Annotated[bool, typer.Option(help="Publish the finished run as a result of the package.")] = False,
+    progress: Annotated[
+        Path | None, typer.Option(help="File to which the progress is appended as JSON lines, for other programs.")
+    ] = None,
 ) -> None:
     """Measure a paper's claims; an interrupted run goes on where it stopped."""
     from cenote.catalog import get_running_card
@@ -138,11 +141,13 @@ def run(
 
     card = get_running_card(slug)
     with needing(card.shelf):
+        from cenote.lab.progress import ProgressFile
         from cenote.lab.terminal import report_progress, run_and_show, settings_from
 
         overrides = settings_from(config, setting or [], data or [])
-        with report_progress(jobs) as on_progress:
-            run_and_show(
+        file = ProgressFile(progress) if progress else None
+        with report_progress(jobs, file) as on_progress:
+            folder = run_and_show(
                 card,
                 preset,
                 overrides=overrides,
@@ -153,6 +158,8 @@ def run(
                 publishing=publish,
                 on_progress=on_progress,
             )
+        if file:
+            file.finish(folder)
 
 
 @app.command()
