@@ -1,7 +1,7 @@
 """The outbox: mails that are to be sent, and what became of those that were.
 
 A mail is *queued* in the transaction that wants it sent, so there is one exactly if the rest was kept too. It becomes
-*sent* when a server took it, *refused* when one said that it never will, and *dropped* when there was no more use in it.
+*sent* when a server took it, *refused* when one said that it never will, *dropped* when there was no more use in it.
 """
 
 from __future__ import annotations
