@@ -13,6 +13,7 @@ from cenote.site import api, web
 from cenote.site.guarding.requests import GuardRequests
 from cenote.site.mail.office import PostOffice
 from cenote.site.methods import Method, Methods
+from cenote.site.readers.retention import Cleaning
 from cenote.site.search import Search, Tags
 from cenote.site.security import SecureHeaders
 from cenote.site.seeding import seed
@@ -73,7 +74,8 @@ def open_site(settings: SiteSettings) -> Iterator[Site]:
         search = open_search(settings, database, methods)
         post = _open_post(settings, database)
         try:
-            yield Site(settings, database, methods, search, post)
+            with Cleaning(database):
+                yield Site(settings, database, methods, search, post)
         finally:
             if post is not None:
                 post.close()

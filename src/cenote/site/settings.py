@@ -82,6 +82,15 @@ class SiteSettings(BaseSettings):
             raise ValueError(f"it must have at least {SHORTEST_SECRET} characters")
         return secret
 
+    @field_validator("operators")
+    @classmethod
+    def _addresses(cls, operators: str) -> str:
+        from cenote.site.readers.addresses import read_address
+
+        for each in _listed(operators):
+            read_address(each)
+        return operators
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, proxies: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import quote, unquote
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import Response
@@ -22,7 +24,15 @@ from cenote.site.state import Site
 FORM_LASTS = dt.timedelta(hours=12)
 """A form that was left open for longer is shown again."""
 
+NEXT_LASTS = dt.timedelta(minutes=30)
+"""How long a browser remembers where its reader came from."""
+
 MOST_FIELDS = 40
+
+_LONGEST_PATH = 1_000
+
+# Browsers read a backslash as a slash, and pass over tabs and ends of lines.
+_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 
 @dataclass
@@ -36,6 +46,8 @@ class Visitor:
     """A random text that the browser keeps, made when it is first shown a form."""
     is_new: bool = False
     """Whether the key must still be given to the browser."""
+    has_form: bool = False
+    """Whether the page has a form that is tied to this browser."""
 
     @property
     def owner(self) -> str:
@@ -65,6 +77,7 @@ def form_token(request: Request) -> str:
     visitor = visitor_of(request)
     if visitor.session is None and visitor.key is None:
         visitor.key, visitor.is_new = secrets.token_urlsafe(24), True
+    visitor.has_form = True
     return str(_serializer(site).dumps([visitor.owner, secrets.token_hex(4)]))
 
 
@@ -76,7 +89,7 @@ def give_cookies(request: Request, response: Response) -> None:
     site: Site = request.app.state.site
     if visitor.is_new and visitor.key is not None:
         _set_cookie(response, site, "visitor", visitor.key, FORM_LASTS)
-    if visitor.reader is not None or visitor.key is not None:
+    if visitor.reader is not None or visitor.has_form:
         response.headers["Cache-Control"] = "private, no-store"
 
 
@@ -87,8 +100,31 @@ def give_session(response: Response, site: Site, token: str) -> None:
 
 
 def take_cookie(response: Response, site: Site, kind: str) -> None:
-    """Take a cookie from the browser: ``session`` or ``visitor``."""
+    """Take a cookie from the browser: ``session``, ``visitor`` or ``next``."""
     response.delete_cookie(_name(kind, site), path="/", secure=site.settings.secure, httponly=True, samesite="lax")
+
+
+def remember_next(response: Response, site: Site, address: str) -> None:
+    """Let the browser remember where its reader wants to go on once signed in; the mail's link says nothing of it."""
+    _set_cookie(response, site, "next", quote(address, safe="/"), NEXT_LASTS)
+
+
+def remembered_next(request: Request) -> str:
+    """Return what the browser was to remember: whatever it says, it is an address of this site."""
+    site: Site = request.app.state.site
+    return same_site(unquote(request.cookies.get(_name("next", site), "")))
+
+
+def same_site(address: str) -> str:
+    """Return a path of this site with its query, and nothing if the address is anything else (no open redirect).
+
+    Example:
+        >>> same_site("/papers/2412.06097?page=2#comment-1")
+        '/papers/2412.06097?page=2#comment-1'
+        >>> same_site("//elsewhere.example"), same_site("https://elsewhere.example")
+        ('', '')
+    """
+    return address if len(address) <= _LONGEST_PATH and _PATH.fullmatch(address) else ""
 
 
 @dataclass(frozen=True)

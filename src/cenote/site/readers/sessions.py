@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, exists, insert, select
 
 from cenote.site.readers.tokens import new_token, token_hash
-from cenote.site.store.reader_tables import readers, sessions
+from cenote.site.store.reader_tables import blocks, readers, sessions
 
 LASTS = dt.timedelta(days=30)
 """After this time one signs in again."""
@@ -33,11 +33,13 @@ def open_session(connection: Connection, reader: int, now: dt.datetime) -> str:
 
 
 def reader_of(connection: Connection, token: str, now: dt.datetime) -> Reader | None:
-    """Return who has this session; None if it ended, or never was."""
+    """Return who has this session; None if it ended, or never was, or the address is blocked."""
     found = (
         select(readers.c.id, readers.c.address, readers.c.name, readers.c.created)
         .join(sessions, sessions.c.reader == readers.c.id)
         .where(sessions.c.token_hash == token_hash(token), sessions.c.expires > now)
+        # Blocking ends the sessions that are there; this is for one that is being opened at the same moment.
+        .where(~exists().where(blocks.c.address == readers.c.address))
     )
     row = connection.execute(found).one_or_none()
     return None if row is None else Reader(*row)

@@ -75,6 +75,18 @@ blocks = Table(
 )
 """Addresses that may not sign in; they stay when the account is deleted."""
 
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("created", Moment, nullable=False),
+    Column("operator", ADDRESS, nullable=False),
+    Column("kind", String(12), nullable=False),  # hide, show, block, unblock, feature
+    Column("object", Text, nullable=False),  # a comment's number, an address, or a paper and its day
+    Index(None, "created"),
+    sqlite_autoincrement=True,
+)
+
 limits = Table(
     "limits",
     metadata,

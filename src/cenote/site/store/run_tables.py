@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, false
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text, false, text
 
 from cenote.site.store.reader_tables import HASH
 from cenote.site.store.tables import Moment, metadata
@@ -24,10 +24,16 @@ runs = Table(
     Column("seconds_left", Float),
     Column("trial", Text),
     Column("message", Text),  # one sentence about how it ended
-    Column("host", Text),  # where it runs, and as which process
-    Column("process", BigInteger),
-    Column("process_started", Float),
+    Column("host", Text),  # the machine that runs it, where its log and its folder lie
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("folder", Text),  # of the finished run
+    Column("folder", Text),  # of the finished run, below the folder of all runs
     Index(None, "state", "requested"),
+    Index(
+        "ux_runs_there",
+        "slug",
+        "preset",
+        unique=True,
+        sqlite_where=text("state IN ('queued', 'running')"),
+        postgresql_where=text("state IN ('queued', 'running')"),
+    ),
 )

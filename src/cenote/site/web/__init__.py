@@ -2,7 +2,19 @@
 
 from fastapi import APIRouter
 
-from cenote.site.web import claims, feed, methods, paper, plain, searching
+from cenote.site.web import (
+    accounts,
+    claims,
+    feed,
+    methods,
+    operating,
+    paper,
+    plain,
+    privacy,
+    searching,
+    signing_in,
+    talk,
+)
 from cenote.site.web.errors import add_error_pages
 from cenote.site.web.static_files import STATIC_URL, static_files
 
@@ -10,5 +22,7 @@ __all__ = ["STATIC_URL", "add_error_pages", "router", "static_files"]
 
 router = APIRouter()
 # A paper's identifier may hold a slash, so its routes would take others' addresses and come last.
-for _part in (plain, feed, searching, methods, claims, paper):
+for _part in (plain, feed, searching, methods, claims):
+    router.include_router(_part.router)
+for _part in (signing_in, accounts, operating, privacy, talk, paper):
     router.include_router(_part.router)

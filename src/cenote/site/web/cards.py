@@ -22,6 +22,8 @@ _EXCERPT = 260
 class CardView:
     """What a card of the feed says of a paper; None where nobody said it."""
 
+    number: int
+    """The store's own."""
     id: str
     url: str
     title: str
@@ -29,7 +31,7 @@ class CardView:
     author_count: int | None
     date: dt.date | None
     """When it was submitted."""
-    upvotes: int | None
+    votes: int | None
     comments: int | None
     organization: str | None
     code_url: str | None
@@ -45,14 +47,15 @@ def card_view(stored: StoredPaper, method: Method | None, reasons: Iterable[Reas
     paper = stored.paper
     published = paper.published.date() if paper.published else None
     return CardView(
+        number=stored.number,
         id=paper.id,
         url=paper_url(paper.id),
         title=paper.title,
         excerpt=excerpt(paper.summary or "", _EXCERPT),
         author_count=stored.author_count,
         date=published or stored.day,
-        upvotes=paper.upvotes,
-        comments=paper.comments,
+        votes=stored.votes,
+        comments=stored.comments,
         organization=paper.organization,
         code_url=code_url(paper, method),
         shelf=SHELVES[method.card.shelf.value] if method else None,

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from cenote.site.search import Found, Mode
 from cenote.site.search.form import VERDICTS, read_form
 from cenote.site.state import Site, TheSite
+from cenote.site.web.ballots import voted_on
 from cenote.site.web.cards import card_view
 from cenote.site.web.paging import Pages, page_number
 from cenote.site.web.rendering import page, render
@@ -48,6 +49,7 @@ def _answer(request: Request, site: Site, template: str) -> HTMLResponse:
         template,
         asked=asked,
         found=found,
+        voted=voted_on(request, site, [hit.stored.number for hit in hits]),
         cards=[card_view(hit.stored, site.methods.by_paper(hit.stored.paper.id), hit.reasons) for hit in hits],
         pages=Pages(number, PAGE, found.total if found else 0, "/search", asked.kept),
         modes=MODES,

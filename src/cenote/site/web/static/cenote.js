@@ -68,6 +68,31 @@ function setUpSearch(form) {
   });
 }
 
+// --- readers ---
+
+async function sendVote(event) {
+  const form = event.target.closest("form.vote");
+  if (!form) return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    const headers = { Accept: "application/json" };
+    const answer = await fetch(form.action, { method: "POST", headers, body: new URLSearchParams(new FormData(form)) });
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    const { voted, votes } = await answer.json();
+    button.setAttribute("aria-pressed", String(voted));
+    form.elements.want.value = voted ? "0" : "1";
+    form.querySelector("[data-votes]").textContent = votes.toLocaleString("en");
+    button.disabled = false;
+    button.focus();
+  } catch {
+    form.submit(); // the page that then opens says what is wrong
+  }
+}
+
+document.addEventListener("submit", sendVote); // also of cards that a search brings later
 document.querySelectorAll("button.theme").forEach(setUpTheme);
 document.querySelectorAll("button.copy").forEach(setUpCopy);
 document.querySelectorAll("form[data-results]").forEach(setUpSearch);

@@ -35,13 +35,20 @@ def upgrade() -> None:
         sa.Column("trial", sa.Text),
         sa.Column("message", sa.Text),
         sa.Column("host", sa.Text),
-        sa.Column("process", sa.BigInteger),
-        sa.Column("process_started", sa.Float),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("folder", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
     )
     op.create_index("ix_runs_state_requested", "runs", ["state", "requested"])
+    unfinished = sa.text("state IN ('queued', 'running')")
+    op.create_index(
+        "ux_runs_there",
+        "runs",
+        ["slug", "preset"],
+        unique=True,
+        sqlite_where=unfinished,
+        postgresql_where=unfinished,
+    )
     op.create_table(
         "limits",
         sa.Column("key", sa.String(128), nullable=False),
@@ -111,6 +118,17 @@ def _readers() -> None:
         sa.Column("created", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("address", name="pk_blocks"),
     )
+    op.create_table(
+        "operator_actions",
+        sa.Column("id", _NUMBER, autoincrement=True, nullable=False),
+        sa.Column("created", _MOMENT, nullable=False),
+        sa.Column("operator", sa.String(254), nullable=False),
+        sa.Column("kind", sa.String(12), nullable=False),
+        sa.Column("object", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_operator_actions"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_operator_actions_created", "operator_actions", ["created"])
 
 
 def _mail() -> None:
