@@ -19,11 +19,28 @@ Slug = Annotated[str, typer.Argument(help="The paper's slug or arXiv id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _SITE = {
-    "import": ("Bring papers into the feed, from a file or from what is new on the net.", "import_papers"),
-    "backup": ("Write a copy of the feed's store to a file, also while it is written to.", "back_up"),
-    "restore": ("Put a backup in the place of the feed's store, which is kept beside it.", "restore"),
+    "import": (
+        "Bring papers into the feed, from a file or from what is new on the net.",
+        "cenote.site.commands:import_papers",
+    ),
+    "backup": (
+        "Write a copy of the feed's store to a file, also while it is written to.",
+        "cenote.site.commands:back_up",
+    ),
+    "restore": (
+        "Put a backup in the place of the feed's store, which is kept beside it.",
+        "cenote.site.commands:restore",
+    ),
+    "digest": (
+        "Send the digests that are due: each once, however often this is called.",
+        "cenote.site.mail.commands:digest",
+    ),
+    "bounced": (
+        "Read a mail that came back, or one that unsubscribes; for the mail server.",
+        "cenote.site.mail.commands:bounced",
+    ),
 }
-"""The site's commands: help, and the function in ``cenote.site.commands``."""
+"""The site's commands: help, and the function that is the command."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -41,8 +58,8 @@ class _Commands(typer.core.TyperGroup):
         from cenote.catalog.commands import Deferred, mounted
 
         if cmd_name in _SITE:
-            help_text, function = _SITE[cmd_name]
-            return Deferred(cmd_name, help_text, f"cenote.site.commands:{function}", extra="site")
+            help_text, target = _SITE[cmd_name]
+            return Deferred(cmd_name, help_text, target, extra="site")
         return super().get_command(ctx, cmd_name) or mounted(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:

@@ -55,8 +55,8 @@ class Scope:
 
     @property
     def form(self) -> SearchForm:
-        """The search; one that asks for nothing if this is none."""
-        return _form(self.chosen if self.kind is ScopeKind.SEARCH else "")
+        """The search that finds its papers; for all papers one that asks for nothing."""
+        return read_form({"shelf": self.chosen}) if self.kind is ScopeKind.SHELF else _form(self.chosen)
 
     @property
     def words(self) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cenote.site.guarding.limits import Limit, limit_key, take
@@ -33,9 +33,6 @@ CONFIRMATIONS = Limit(1, dt.timedelta(minutes=10))
 
 MOST = 20
 """Subscriptions of one address."""
-
-ENDED_KEPT = dt.timedelta(days=60)
-"""How long an ended subscription is kept; what unsubscribed from it goes on to say that it has ended."""
 
 
 class Frequency(StrEnum):
@@ -231,16 +228,6 @@ def end_by_key(connection: Connection, key: str, now: dt.datetime) -> bool:
 def end_all(connection: Connection, address: str, now: dt.datetime) -> int:
     """End all subscriptions of an address, also those that are not confirmed; return how many there were."""
     return end(connection, now, subscriptions.c.address == address)
-
-
-def forget_subscriptions(connection: Connection, now: dt.datetime) -> int:
-    """Take out what was never confirmed, and what ended long ago; return how many there were."""
-    connection.execute(delete(confirmations).where(confirmations.c.expires < now - CONFIRM_WITHIN))
-    old = or_(
-        and_(subscriptions.c.state == "pending", subscriptions.c.created < now - 2 * CONFIRM_WITHIN),
-        and_(subscriptions.c.state == "ended", subscriptions.c.ended < now - ENDED_KEPT),
-    )
-    return connection.execute(delete(subscriptions).where(old)).rowcount
 
 
 def _serializer(secret: str) -> URLSafeSerializer:
