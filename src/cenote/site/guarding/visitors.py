@@ -138,7 +138,12 @@ class SentForm:
         return self.fields.get(name, "")
 
 
-async def _fields(request: Request) -> Mapping[str, str]:
+async def read_fields(request: Request) -> Mapping[str, str]:
+    """Return a form's fields, whoever sent it; what a route takes from a program that was shown no form.
+
+    Raises:
+        HTTPException: 400 if it is no form, or has files.
+    """
     try:
         async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
             return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
@@ -148,7 +153,7 @@ async def _fields(request: Request) -> Mapping[str, str]:
         raise HTTPException(400, "The form could not be read.") from None
 
 
-def _sent_form(request: Request, fields: Annotated[Mapping[str, str], Depends(_fields)]) -> SentForm:
+def _sent_form(request: Request, fields: Annotated[Mapping[str, str], Depends(read_fields)]) -> SentForm:
     site: Site = request.app.state.site
     visitor = visitor_of(request)
     refused = HTTPException(403, "This form is too old or was not shown in this browser; go back and send it again.")

@@ -13,6 +13,7 @@ from cenote.site.web import (
     privacy,
     searching,
     signing_in,
+    subscribing,
     talk,
 )
 from cenote.site.web.errors import add_error_pages
@@ -24,5 +25,5 @@ router = APIRouter()
 # A paper's identifier may hold a slash, so its routes would take others' addresses and come last.
 for _part in (plain, feed, searching, methods, claims):
     router.include_router(_part.router)
-for _part in (signing_in, accounts, operating, privacy, talk, paper):
+for _part in (signing_in, accounts, operating, privacy, subscribing, talk, paper):
     router.include_router(_part.router)
