@@ -16,7 +16,7 @@ RESERVED = ("admin", "cenote", "moderator", "official", "operator", "webmaster")
 
 # Letters of other scripts, and digits, that look like one of ours. Not all there are: an operator's comment is marked
 # as such, so a name alone never makes one.
-_ALIKE = str.maketrans("0134578@$ıіїјаесорхуѕԁԛԝкмнтвгαεικνορτυχӏ|!", "oleastbasiiijaecopxysdqwkmhtbraeiknoptuxlll")
+_ALIKE = str.maketrans("0134578@$iıіїјаесорхуѕԁԛԝкмнтвгαεικνορτυχӏ|!", "oleastbaslllljaecopxysdqwkmhtbraelknoptuxlll")
 
 
 def neutral_name() -> str:
@@ -41,7 +41,7 @@ def read_name(text: str) -> str:
         raise ArgumentError(f"name must have no characters that cannot be seen, got {name!r:.80}")
     if not any(each.isalnum() for each in name):
         raise ArgumentError(f"name must have a letter or a digit, got {name!r:.80}")
-    word = next((word for word in RESERVED if word in _skeleton(name)), None)
+    word = next((word for word in RESERVED if _skeleton(word) in _skeleton(name)), None)
     if word is not None:
         raise ArgumentError(f"name must not be that of somebody who runs the site ({word!r}), got {name!r:.80}")
     return name

@@ -31,7 +31,8 @@ def vote(connection: Connection, paper: int, reader: int, *, want: bool, now: dt
     if want:
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         row = {"paper": paper, "reader": reader, "created": now}
-        changed = connection.execute(insert(votes).values(row).on_conflict_do_nothing()).rowcount
+        given = insert(votes).values(row).on_conflict_do_nothing().returning(votes.c.paper)
+        changed = len(connection.execute(given).all())  # what was there already gives none
     else:
         changed = -connection.execute(delete(votes).where(votes.c.paper == paper, votes.c.reader == reader)).rowcount
     if changed:
