@@ -5,16 +5,53 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine, text
 
 from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
+from cenote.site.store.tables import metadata
 
 from .servers import MailServer, mail_server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A store of each kind with its tables, made once."""
+    if request.param == "sqlite":
+        url = URL.create("sqlite", database=str(tmp_path_factory.mktemp("store") / "store.sqlite3"))
+        with Database(url):
+            pass
+        yield url
+        return
+    server: URL = request.getfixturevalue("postgresql")
+    name = f"cenote_mail_{uuid.uuid4().hex[:8]}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    with Database(server.set(database=name)) as database:
+        yield database.url
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture
+def store_url(migrated: URL, tmp_path: Path) -> Iterator[URL]:
+    """An empty store, without making its tables anew for each of so many tests."""
+    if migrated.get_backend_name() == "sqlite":
+        yield URL.create("sqlite", database=str(shutil.copy(str(migrated.database), tmp_path / "store.sqlite3")))
+        return
+    engine = create_engine(migrated)
+    with engine.begin() as connection:
+        names = ", ".join(table.name for table in metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+    yield migrated
 
 
 @pytest.fixture
@@ -37,8 +74,19 @@ def settings(tmp_path: Path, store_url: URL, server: MailServer) -> SiteSettings
 @pytest.fixture
 def store(settings: SiteSettings) -> Iterator[Database]:
     """The store of the settings, open."""
-    with Database(settings.database) as opened:
-        yield opened
+    yield from opened(settings.database)
+
+
+@pytest.fixture
+def database(store_url: URL) -> Iterator[Database]:
+    """An empty store."""
+    yield from opened(store_url)
+
+
+def opened(url: URL) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,8 @@ class Sender:
         """
         name, address = parseaddr(text)
         try:
+            if not text.isprintable():
+                raise ArgumentError("no line may end in it")
             return cls(name or "cenote", read_address(address))
         except ArgumentError:
             raise ArgumentError(

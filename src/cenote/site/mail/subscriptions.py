@@ -190,7 +190,7 @@ def read_leave_token(secret: str, token: str) -> str | None:
     """Return the key of the subscription that a link names, None if this site never gave it out."""
     try:
         key = _serializer(secret).loads(token)
-    except BadData:
+    except (BadData, UnicodeError):
         return None
     return key if isinstance(key, str) else None
 
