@@ -15,6 +15,7 @@ from cenote.errors import ArgumentError
 from cenote.site.mail.bounces import FAILURES, RETURNS_WITHIN, count_failure, takes_mail
 from cenote.site.mail.office import PostOffice
 from cenote.site.mail.outbox import KEPT, WAITS, MailKind, drop_mails, forget_mails, next_mail, put_mail
+from cenote.site.mail.scopes import Scope
 from cenote.site.mail.sending import Dispatcher
 from cenote.site.mail.subscriptions import Frequency, end_all, read_leave_token, subscribe
 from cenote.site.mail.transport import Transport, open_transport
@@ -71,6 +72,19 @@ def test_a_sign_in_mail_has_a_link_that_works(settings: SiteSettings, store: Dat
     (row,) = rows(store, mails)
     assert (row.state, row.attempts, row.content) == ("sent", 0, None)
     assert found[1] not in str(row)
+
+
+def test_nobody_sends_his_words_to_another_by_asking_for_a_search(
+    settings: SiteSettings, store: Database, server: MailServer
+) -> None:
+    with store.write() as connection:
+        for scope in (Scope.read("search", "q=you+won+at+evil.example"), Scope.read("shelf", "pruning")):
+            subscribe(connection, SECRET, ADA, Frequency.DAILY, scope, now())
+    Dispatcher(settings, store).send_due()
+    (received,) = server.mails
+    assert b"evil" not in received.content
+    assert "* papers found by a search, daily" in received.text
+    assert "* papers on pruning, daily" in received.text
 
 
 def test_a_digest_is_sent_once_with_what_ends_it(settings: SiteSettings, store: Database, server: MailServer) -> None:

@@ -128,7 +128,9 @@ def digest_subject(mail: Mail) -> str:
     counts = [counted(len(papers), "paper")] * bool(papers) + [counted(len(verdicts), "verdict")] * bool(verdicts)
     scope = [mail.content["scope"]] if mail.content["scope"] else []
     day = [_in_words(mail.issue)] if mail.issue else []
-    subject = " ".join(" · ".join([", ".join(counts), *scope, *day]).split())
+    subject = " · ".join([", ".join(counts), *scope, *day])
+    subject = " ".join("".join(each if each.isprintable() else " " for each in subject).split())
+    subject = subject.replace("=?", "= ?")  # what looks encoded (RFC 2047) would be decoded, to anything
     return subject if len(subject) <= _LONGEST_SUBJECT else f"{subject[:_LONGEST_SUBJECT]}…"
 
 

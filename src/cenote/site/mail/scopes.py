@@ -66,6 +66,11 @@ class Scope:
         return f"papers on {self.name}" if self.kind is ScopeKind.SHELF else f"papers found by {self.name}"
 
     @property
+    def safe_words(self) -> str:
+        """The same without the words of a search: somebody else may have written them, for this reader to see."""
+        return "papers found by a search" if self.kind is ScopeKind.SEARCH else self.words
+
+    @property
     def name(self) -> str:
         """The same in the fewest words, empty for all papers: 'pruning', '“token pooling”, shelf pooling'."""
         if self.kind is ScopeKind.ALL:

@@ -139,7 +139,8 @@ class Dispatcher:
             if mail.kind is MailKind.SIGN_IN:
                 return self._letters.sign_in(mail, new_link(connection, mail.address, now), now)
             if mail.kind is MailKind.CONFIRM:
-                wanted = [each.words for each in pending(connection, mail.address)]
+                # What anybody may write is no part of a mail to somebody who asked for none.
+                wanted = [f"{each.scope.safe_words}, {each.frequency}" for each in pending(connection, mail.address)]
                 if not wanted:
                     return "nothing is to be confirmed"
                 return self._letters.confirm(mail, new_confirmation(connection, mail.address, now), wanted, now)
