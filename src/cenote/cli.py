@@ -214,6 +214,9 @@ def new(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    allow_runs: Annotated[
+        bool, typer.Option("--allow-runs", help="Let readers start runs on this machine from a paper's page.")
+    ] = False,
 ) -> None:
     """Serve the feed of papers as a web site."""
     from cenote.catalog.shelves import needing
@@ -221,7 +224,12 @@ def serve(
     with needing("site"):
         from cenote.site import serving
 
-        serving.serve(host, port, on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"))
+        serving.serve(
+            host,
+            port,
+            allow_runs=allow_runs,
+            on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"),
+        )
 
 
 @app.command()

@@ -19,6 +19,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from cenote.catalog.card import Card
+from cenote.catalog.numbers import write_duration
 from cenote.catalog.results import latest
 from cenote.errors import ArgumentError, RunError
 from cenote.lab import data
@@ -146,12 +147,7 @@ class _Lines:
 
 
 def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-    return f"{clock} left"
+    return "" if seconds is None else f"{write_duration(seconds)} left"
 
 
 def run_and_show(

@@ -14,6 +14,7 @@ from cenote.site.guarding.requests import GuardRequests
 from cenote.site.mail.office import PostOffice
 from cenote.site.methods import Method, Methods
 from cenote.site.readers.retention import Cleaning
+from cenote.site.runs.keeper import RunKeeper
 from cenote.site.search import Search, Tags
 from cenote.site.security import SecureHeaders
 from cenote.site.seeding import seed
@@ -61,8 +62,12 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
 
 
 @contextmanager
-def open_site(settings: SiteSettings) -> Iterator[Site]:
+def open_site(settings: SiteSettings, *, allow_runs: bool = False) -> Iterator[Site]:
     """Open the store, see that the papers with a card are in it, and open the search.
+
+    Args:
+        settings: Where the store is.
+        allow_runs: Whether readers may start runs on this machine.
 
     Raises:
         ArgumentError: If a setting of mail cannot be used.
@@ -73,10 +78,13 @@ def open_site(settings: SiteSettings) -> Iterator[Site]:
         seed(database, (method.card for method in methods))
         search = open_search(settings, database, methods)
         post = _open_post(settings, database)
+        runs = RunKeeper(settings, database, methods) if allow_runs else None
         try:
             with Cleaning(database):
-                yield Site(settings, database, methods, search, post)
+                yield Site(settings, database, methods, search, post, runs)
         finally:
+            if runs is not None:
+                runs.close()
             if post is not None:
                 post.close()
             search.close()

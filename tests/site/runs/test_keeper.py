@@ -14,7 +14,7 @@ from cenote.site.runs.log import CUT, LARGEST
 from cenote.site.runs.queue import State
 from cenote.site.store.run_tables import runs
 
-from .conftest import Place, within_patience
+from .keeping import Place, within_patience
 
 
 def test_a_run_is_done_and_tells_how_far_it_is(either_place: Place) -> None:

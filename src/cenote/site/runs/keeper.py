@@ -16,6 +16,7 @@ from cenote.site.runs.files import RunFiles
 from cenote.site.runs.log import last_line
 from cenote.site.runs.process import RunProcess, end_processes
 from cenote.site.runs.queue import MOST_ATTEMPTS, AskedRun, State
+from cenote.site.runs.streams import Streams
 from cenote.site.runs.told import Told, run_command
 from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
@@ -85,6 +86,8 @@ class RunKeeper:
         self._attempts = attempts
         self._host = socket.gethostname()
         self.files = RunFiles(settings.home)
+        self.streams = Streams()
+        """Of pages that follow runs in this process."""
         self._woken = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="keeper of the runs", daemon=True)

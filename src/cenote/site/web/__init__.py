@@ -11,6 +11,7 @@ from cenote.site.web import (
     paper,
     plain,
     privacy,
+    running,
     searching,
     signing_in,
     subscribing,
@@ -25,5 +26,5 @@ router = APIRouter()
 # A paper's identifier may hold a slash, so its routes would take others' addresses and come last.
 for _part in (plain, feed, searching, methods, claims):
     router.include_router(_part.router)
-for _part in (signing_in, accounts, operating, privacy, subscribing, talk, paper):
+for _part in (signing_in, accounts, operating, privacy, subscribing, talk, running, paper):
     router.include_router(_part.router)

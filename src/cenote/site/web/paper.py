@@ -21,6 +21,7 @@ from cenote.site.web.chips import Chip, count_chips, method_chips
 from cenote.site.web.citing import bibtex
 from cenote.site.web.evidence import claim_sections, withdrawn
 from cenote.site.web.rendering import page, render, render_text
+from cenote.site.web.running import offer_below
 from cenote.site.web.shelves import SHELVES
 from cenote.site.web.talk import talk_below
 
@@ -118,6 +119,7 @@ def paper(request: Request, site: TheSite, name: str) -> Response:
         view=card_view(stored, None),
         voted=voted_on(request, site, [stored.number]),
         talk=talk_below(request, site, stored),
+        offer=offer_below(request, site, site.methods.by_paper(stored.paper.id)),
         **_context(site, stored),
     )
 
