@@ -14,6 +14,8 @@ from sqlalchemy import URL, create_engine, make_url, text
 
 from cenote.site.store.database import Database
 
+from .visiting import Post, Visited, open_visited
+
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").is_dir() else []
 
 
@@ -73,4 +75,21 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[URL]:
 def database(store_url: URL) -> Iterator[Database]:
     """An empty store."""
     with Database(store_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visited(database: Database, tmp_path: Path) -> Iterator[Visited]:
+    """A site with mail, in each database, whose forms can be sent."""
+    with open_visited(database, tmp_path, post=Post()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visited_lite(tmp_path: Path) -> Iterator[Visited]:
+    """The same in SQLite alone, for what does not depend on the database."""
+    with (
+        Database(f"sqlite:///{tmp_path}/store.sqlite3") as database,
+        open_visited(database, tmp_path, post=Post()) as opened,
+    ):
         yield opened

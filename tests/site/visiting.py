@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
@@ -78,17 +80,22 @@ def open_visited(database: Database, home: Path, *, post: Post | None = None, **
     chosen = SiteSettings(home=home, operators=OPERATOR, **settings)
     search: Any = FindsAll(database)
     site = Site(chosen, database, NoMethods(home), search, post)  # type: ignore[arg-type]
-    with ExitStack() as stack:
-        yield Visited(site, stack)
+    yield Visited(site)
+
+
+@cache
+def _app() -> FastAPI:
+    """The routes, which are alike for every site: one is visited after the other."""
+    return create_app()
 
 
 class Visited:
     """The site, and who comes."""
 
-    def __init__(self, site: Site, stack: ExitStack) -> None:
+    def __init__(self, site: Site) -> None:
         self.site = site
-        self.app = create_app(site=site)
-        self._stack = stack
+        self.app = _app()
+        self.app.state.site = site
 
     @property
     def database(self) -> Database:
@@ -102,7 +109,7 @@ class Visited:
             follow_redirects=False,
             client=(ip, 50000),
         )
-        return Browser(self, self._stack.enter_context(client))
+        return Browser(self, client)
 
     def reader(self, address: str = ADA, ip: str = "192.0.2.1") -> Browser:
         """A browser whose reader is signed in."""
@@ -145,12 +152,14 @@ class Browser:
         """The token of the first form that a page shows."""
         return token_in(self.get(page).text)
 
-    def post(self, address: str, *, shown_on: str | None = None, **fields: Any) -> httpx.Response:
+    def post(self, address: str, /, *, shown_on: str | None = None, **fields: Any) -> httpx.Response:
         """Send a form with the token of the page that showed it."""
         headers = fields.pop("headers", None)
-        signed_in = any("session" in name for name in self.client.cookies)
-        page = shown_on or ("/account" if signed_in else "/sign-in")
+        page = shown_on or ("/account" if self.is_signed_in() else "/sign-in")
         return self.client.post(address, data={"csrf": self.token(page), **fields}, headers=headers)
+
+    def is_signed_in(self) -> bool:
+        return any("session" in name for name in self.client.cookies) and self.get("/account").status_code == 200
 
     def sign_in(self, address: str = ADA) -> None:
         answer = self.post(f"/sign-in/{self.visited.link(address)}")
