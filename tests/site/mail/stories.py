@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from cenote.site.mail.scopes import Scope, ScopeKind
 from cenote.site.mail.subscriptions import Frequency, confirm, new_confirmation, pending, subscribe, subscriptions_of
+from cenote.site.methods import Methods
 from cenote.site.papers import Paper
 from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import mails, subscriptions
@@ -23,6 +24,8 @@ DAY = dt.timedelta(days=1)
 ALL = Scope(ScopeKind.ALL)
 ADA = "ada@example.org"
 SECRET = "s" * 40
+METHODS = Methods()
+"""Those of the catalog, read once."""
 
 
 def subscribed(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.errors import MessageError
+from email.header import decode_header, make_header
 from email.message import Message
 
 from sqlalchemy import Connection, select, update
@@ -58,7 +59,8 @@ def read_return(content: bytes) -> Return:
     """Read a mail; any bytes may come."""
     try:
         message = email.message_from_bytes(content, policy=email.policy.compat32)
-        subject = " ".join(str(message.get("Subject", "")).split())
+        # A program may write a long word encoded, in pieces.
+        subject = " ".join(str(make_header(decode_header(str(message.get("Subject", ""))))).split())
         leaving = _UNSUBSCRIBE.fullmatch(subject)
         if message.get_content_type() != "multipart/report":
             return Return(leave_token=leaving[1] if leaving else None)
