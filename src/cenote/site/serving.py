@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from cenote.errors import ArgumentError
 from cenote.site.app import create_app, open_site
-from cenote.site.settings import read_settings
+from cenote.site.settings import SiteSettings, read_settings
 
 
 def serve(host: str, port: int, *, allow_runs: bool = False, on_ready: Callable[[str], None]) -> None:
@@ -34,19 +35,20 @@ def serve(host: str, port: int, *, allow_runs: bool = False, on_ready: Callable[
         raise ArgumentError("--allow-runs needs Linux, or another system on which processes can be ended in groups")
     settings = read_settings()
     with _listen(host, port) as listener, open_site(settings, allow_runs=allow_runs) as site:
-        # Without a proxy that is trusted nobody's word on whose request it is counts, not even this machine's.
-        proxies = list(settings.proxies)
-        config = uvicorn.Config(
-            create_app(settings, site=site),
-            log_level="warning",
-            server_header=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=proxies,
-        )
+        config = server_config(create_app(settings, site=site), settings)
         server = _Server(config, on_exit=site.runs.streams.end if site.runs else None)
         on_ready(_address(host, listener.getsockname()[1]))
         with _told_to_end(), contextlib.suppress(KeyboardInterrupt):  # how the server hands on what ended it
             server.run(sockets=[listener])
+
+
+def server_config(app: FastAPI, settings: SiteSettings) -> uvicorn.Config:
+    """Return how the application is served: whose word counts on where a request comes from."""
+    # Without a proxy that is trusted nobody's does, not even this machine's.
+    proxies = list(settings.proxies)
+    return uvicorn.Config(
+        app, log_level="warning", server_header=False, proxy_headers=bool(proxies), forwarded_allow_ips=proxies
+    )
 
 
 class _Server(uvicorn.Server):
