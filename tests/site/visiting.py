@@ -109,7 +109,7 @@ class Visited:
             follow_redirects=False,
             client=(ip, 50000),
         )
-        return Browser(self, client)
+        return Browser(self, client, ip)
 
     def reader(self, address: str = ADA, ip: str = "192.0.2.1") -> Browser:
         """A browser whose reader is signed in."""
@@ -141,9 +141,10 @@ class Visited:
 class Browser:
     """Somebody's browser."""
 
-    def __init__(self, visited: Visited, client: TestClient) -> None:
+    def __init__(self, visited: Visited, client: TestClient, ip: str) -> None:
         self.visited = visited
         self.client = client
+        self.ip = ip
 
     def get(self, address: str, **more: Any) -> httpx.Response:
         return self.client.get(address, **more)
