@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from cenote.site.store.database import Database
 
@@ -25,3 +26,9 @@ def either_place(database: Database, tmp_path: Path) -> Iterator[Place]:
     """The same in SQLite and in PostgreSQL."""
     with ExitStack() as stack:
         yield Place(database, tmp_path.resolve(), stack)
+
+
+@pytest.fixture
+def address(store_url: URL) -> str:
+    """The store's address, for other processes."""
+    return store_url.render_as_string(hide_password=False)

@@ -1,8 +1,9 @@
 """What the tests start in place of ``cenote run``: a run of steps that can be resumed, or one that misbehaves.
 
-Every start and end is a line of the journal, so that the test can see which ran at the same time.
+Every start and end is a line of the journal, and so is a start while another runs.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -89,6 +90,12 @@ def lying():
     tell(folder="/etc")
 
 
+# Held until this process ends, however it does: two that ran at the same time would notice.
+lock = os.open(f"{journal}.lock", os.O_WRONLY | os.O_CREAT)
 note("start")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    note("clash")
 {each.__name__: each for each in (work, family, stubborn, hungry, chatty, dying, silent, empty, lying)}[kind](*amounts)
 note("end")

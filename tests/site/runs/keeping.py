@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-
+from typing import Any
 
 from cenote.catalog import get_card
 from cenote.site.methods import Method
@@ -47,6 +48,46 @@ def fake(journal: Path, kind: str, *amounts: float) -> Command:
     return command
 
 
+class Servers:
+    """Servers that keep runs, in processes of their own, forked from one that has imported everything."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._started: list[Any] = []
+        self._context.set_forkserver_preload(["__main__", "cenote.site.runs.keeper", "sqlalchemy.dialects.sqlite"])
+
+    def start(self, url: str, home: Path, call: str) -> Any:
+        """Start one; ``call`` is the call of this module's functions that says what it starts for a run."""
+        code = SERVER.format(folder=str(FAKE.parent), url=url, home=str(home), call=call)
+        process = self._context.Process(target=exec, args=(code, {"__name__": "server"}), daemon=True)
+        process.start()
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kill those that are still there."""
+        for process in self._started:
+            process.kill()
+            process.join(PATIENCE)
+
+
+SERVER = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+import keeping
+from cenote.site.runs.keeper import RunKeeper
+from cenote.site.runs.told import run_command
+from cenote.site.settings import SiteSettings
+from cenote.site.store.database import Database
+home = Path({home!r})
+keeper = RunKeeper(
+    SiteSettings(home=home), Database({url!r}), keeping.AnyMethod(), command={call}, pace=keeping.QUICK, attempts=1000
+)
+threading.Event().wait()
+"""
+
+
 def within_patience(reached: Callable[[], bool]) -> None:
     given_up = time.monotonic() + PATIENCE
     while not reached():
@@ -78,9 +119,12 @@ class Place:
         self.stack.callback(keeper.close)
         return keeper
 
+    def now(self) -> dt.datetime:
+        return dt.datetime.now(dt.UTC)
+
     def ask(self, slug: str = "a", preset: str = "smoke") -> str:
         with self.database.write() as connection:
-            return queue.ask(connection, slug, preset, "someone", dt.datetime.now(dt.UTC)).id
+            return queue.ask(connection, slug, preset, "someone", self.now()).id
 
     def run(self, run_id: str) -> AskedRun:
         with self.database.read() as connection:
@@ -90,7 +134,7 @@ class Place:
 
     def cancel(self, run_id: str) -> None:
         with self.database.write() as connection:
-            queue.cancel(connection, run_id, dt.datetime.now(dt.UTC))
+            queue.cancel(connection, run_id, self.now())
 
     def wait(self, run_id: str, state: State) -> AskedRun:
         """Wait until a run is in a state; that it ends in another is an error at once."""

@@ -104,11 +104,15 @@ class RunKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
+        fails = False
         while not self._closing.is_set():
             try:
                 self._work()
+                fails = False
             except Exception:  # a store that does not answer, say; the thread must not end, and looks again
-                _log.exception("the runs could not be kept; trying again")
+                if not fails:
+                    _log.exception("the runs could not be kept; it is tried again until they can")
+                fails = True
             self._woken.wait(self._pace.waiting)
             self._woken.clear()
 
