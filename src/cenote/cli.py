@@ -19,11 +19,28 @@ Slug = Annotated[str, typer.Argument(help="The paper's slug or arXiv id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _SITE = {
-    "import": ("Bring papers into the feed, from a file or from what is new on the net.", "import_papers"),
-    "backup": ("Write a copy of the feed's store to a file, also while it is written to.", "back_up"),
-    "restore": ("Put a backup in the place of the feed's store, which is kept beside it.", "restore"),
+    "import": (
+        "Bring papers into the feed, from a file or from what is new on the net.",
+        "cenote.site.commands:import_papers",
+    ),
+    "backup": (
+        "Write a copy of the feed's store to a file, also while it is written to.",
+        "cenote.site.commands:back_up",
+    ),
+    "restore": (
+        "Put a backup in the place of the feed's store, which is kept beside it.",
+        "cenote.site.commands:restore",
+    ),
+    "digest": (
+        "Send the digests that are due: each once, however often this is called.",
+        "cenote.site.mail.commands:digest",
+    ),
+    "bounced": (
+        "Read a mail that came back, or one that unsubscribes; for the mail server.",
+        "cenote.site.mail.commands:bounced",
+    ),
 }
-"""The site's commands: help, and the function in ``cenote.site.commands``."""
+"""The site's commands: help, and the function that is the command."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -41,8 +58,8 @@ class _Commands(typer.core.TyperGroup):
         from cenote.catalog.commands import Deferred, mounted
 
         if cmd_name in _SITE:
-            help_text, function = _SITE[cmd_name]
-            return Deferred(cmd_name, help_text, f"cenote.site.commands:{function}", extra="site")
+            help_text, target = _SITE[cmd_name]
+            return Deferred(cmd_name, help_text, target, extra="site")
         return super().get_command(ctx, cmd_name) or mounted(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
@@ -131,6 +148,9 @@ def run(
     jobs: Jobs = None,
     fresh: Annotated[bool, typer.Option(help="Start anew though an unfinished run is there.")] = False,
     publish: Annotated[bool, typer.Option(help="Publish the finished run as a result of the package.")] = False,
+    progress: Annotated[
+        Path | None, typer.Option(help="File to which the progress is appended as JSON lines, for other programs.")
+    ] = None,
 ) -> None:
     """Measure a paper's claims; an interrupted run goes on where it stopped."""
     from cenote.catalog import get_running_card
@@ -138,11 +158,13 @@ def run(
 
     card = get_running_card(slug)
     with needing(card.shelf):
+        from cenote.lab.progress import ProgressFile
         from cenote.lab.terminal import report_progress, run_and_show, settings_from
 
         overrides = settings_from(config, setting or [], data or [])
-        with report_progress(jobs) as on_progress:
-            run_and_show(
+        file = ProgressFile(progress) if progress else None
+        with report_progress(jobs, file) as on_progress:
+            folder = run_and_show(
                 card,
                 preset,
                 overrides=overrides,
@@ -153,6 +175,8 @@ def run(
                 publishing=publish,
                 on_progress=on_progress,
             )
+        if file:
+            file.finish(folder)
 
 
 @app.command()
@@ -190,6 +214,9 @@ def new(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    allow_runs: Annotated[
+        bool, typer.Option("--allow-runs", help="Let readers start runs on this machine from a paper's page.")
+    ] = False,
 ) -> None:
     """Serve the feed of papers as a web site."""
     from cenote.catalog.shelves import needing
@@ -197,7 +224,12 @@ def serve(
     with needing("site"):
         from cenote.site import serving
 
-        serving.serve(host, port, on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"))
+        serving.serve(
+            host,
+            port,
+            allow_runs=allow_runs,
+            on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"),
+        )
 
 
 @app.command()

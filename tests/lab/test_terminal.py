@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from cenote.errors import StorageError
+from cenote.lab.progress import ProgressFile
 from cenote.lab.publishing import Check
 from cenote.lab.runner import Progress
-from cenote.lab.terminal import Pace, _check_table
+from cenote.lab.terminal import Pace, _check_table, report_progress
 
 
 def printed(*checks: Check) -> str:
@@ -59,3 +63,26 @@ def test_a_resumed_run_counts_its_own_trials() -> None:
 
 def test_with_fewer_trials_than_workers_all_count() -> None:
     assert finish(Pace(8), 30, 36, total=4)[-1] == 2 * 18
+
+
+# --- for other programs -------------------------------------------------------------------------------------------
+
+
+def test_the_progress_is_written_as_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "progress"
+    file = ProgressFile(path)
+    assert path.read_bytes() == b""
+    with report_progress(1, file) as on_progress:
+        on_progress(Progress(1, 4, 1, 0.0))
+        on_progress(Progress(2, 4, 1, 10.5, "digits/max/seed-0"))
+    file.finish(tmp_path / "x")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"done": 1, "total": 4, "elapsed": 0.0, "seconds_left": None, "trial": ""},
+        {"done": 2, "total": 4, "elapsed": 10.5, "seconds_left": 21.0, "trial": "digits/max/seed-0"},
+        {"folder": str(tmp_path / "x")},
+    ]
+
+
+def test_a_progress_file_that_cannot_be_written_is_said_before_anything_is_run(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=f"--progress {tmp_path} cannot be written: Is a directory"):
+        ProgressFile(tmp_path)

@@ -15,6 +15,9 @@ import pytest
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from cenote.site.store.database import Database
+from cenote.site.store.tables import metadata
+
+from .visiting import Post, Visited, open_visited
 
 KINDS = ("sqlite", "postgresql")
 
@@ -109,5 +112,23 @@ def quick_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Data
         return
     with Database(request.getfixturevalue("shared_postgresql")) as opened:
         with opened.write() as connection:
-            connection.execute(text("TRUNCATE papers, vectors, imports"))
+            tables = ", ".join(table.name for table in metadata.sorted_tables)
+            connection.execute(text(f"TRUNCATE {tables}"))
+        yield opened
+
+
+@pytest.fixture
+def visited(database: Database, tmp_path: Path) -> Iterator[Visited]:
+    """A site with mail, in each database, whose forms can be sent."""
+    with open_visited(database, tmp_path, post=Post()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def visited_lite(tmp_path: Path) -> Iterator[Visited]:
+    """The same in SQLite alone, for what does not depend on the database."""
+    with (
+        Database(f"sqlite:///{tmp_path}/store.sqlite3") as database,
+        open_visited(database, tmp_path, post=Post()) as opened,
+    ):
         yield opened

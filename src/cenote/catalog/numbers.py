@@ -82,6 +82,18 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun.removesuffix('y')}ies" if noun.endswith("ry") else f"{count:,} {noun}s"
 
 
+def write_duration(seconds: float) -> str:
+    """Write a time as one says it.
+
+    Example:
+        >>> write_duration(7.4), write_duration(95), write_duration(5460)
+        ('7 s', '1 min 35 s', '1 h 31 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
 def _magnitude(value: float) -> int:
     return math.floor(math.log10(value))
 

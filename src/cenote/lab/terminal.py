@@ -19,10 +19,12 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from cenote.catalog.card import Card
+from cenote.catalog.numbers import write_duration
 from cenote.catalog.results import latest
 from cenote.errors import ArgumentError, RunError
 from cenote.lab import data
 from cenote.lab.experiment import load_experiment
+from cenote.lab.progress import ProgressFile
 from cenote.lab.provenance import available_cores
 from cenote.lab.publishing import Check, compare, publish
 from cenote.lab.report import terminal_summary
@@ -75,24 +77,37 @@ def _value(text: str) -> Any:
 
 
 @contextmanager
-def report_progress(jobs: int | None = None) -> Iterator[Callable[[Progress], None]]:
+def report_progress(jobs: int | None = None, file: ProgressFile | None = None) -> Iterator[Callable[[Progress], None]]:
     """Show progress with the time left: a bar on a terminal, now and then a line elsewhere.
 
     Args:
         jobs: Trials side by side; the number of cores by default.
+        file: Where it is written for other programs too.
     """
     pace = Pace(jobs or available_cores())
-    console = Console(stderr=True)
+    with _shown(Console(stderr=True)) as show:
+
+        def report(progress: Progress) -> None:
+            left = pace.seconds_left(progress)
+            if file is not None:
+                file.show(progress, left)
+            show(progress, left)
+
+        yield report
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[Callable[[Progress, float | None], None]]:
     if not console.is_terminal:
-        yield _Lines(pace)
+        yield _Lines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("trials", total=None, left="")
 
-        def show(progress: Progress) -> None:
-            left = _clock(pace.seconds_left(progress))
-            bar.update(task, total=progress.total, completed=progress.done, left=left, description=progress.trial)
+        def show(progress: Progress, left: float | None) -> None:
+            described = progress.trial or "trials"
+            bar.update(task, total=progress.total, completed=progress.done, left=_clock(left), description=described)
 
         yield show
 
@@ -120,26 +135,19 @@ class Pace:
 class _Lines:
     """One line at the start, then one every ``QUIET_SECONDS``."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(self) -> None:
         self._last = -float(QUIET_SECONDS)
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress, left: float | None) -> None:
         now = time.monotonic()
-        left = _clock(self._pace.seconds_left(progress))
         if now - self._last >= QUIET_SECONDS or progress.done == progress.total:
             resumed = f" ({progress.resumed} from before)" if progress.resumed else ""
-            sys.stderr.write(f"{progress.done} of {progress.total} trials{resumed}  {left}\n")
+            sys.stderr.write(f"{progress.done} of {progress.total} trials{resumed}  {_clock(left)}\n")
             self._last = now
 
 
 def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-    return f"{clock} left"
+    return "" if seconds is None else f"{write_duration(seconds)} left"
 
 
 def run_and_show(
@@ -153,8 +161,8 @@ def run_and_show(
     fresh: bool,
     publishing: bool,
     on_progress: Callable[[Progress], None],
-) -> None:
-    """Run an experiment, print its tables and the report's path, and publish it if asked to.
+) -> Path:
+    """Run an experiment, print its tables and the report's path, and publish it if asked to; return the run's folder.
 
     Raises:
         ArgumentError: If there is no data set of a name that was asked for.
@@ -177,6 +185,7 @@ def run_and_show(
     console.print(f"report: {folder.path / 'report.html'}", soft_wrap=True, highlight=False)
     if publishing:
         console.print(f"published: {publish(card, folder)}", soft_wrap=True, highlight=False)
+    return folder.path
 
 
 def _check_data(card: Card, wanted: object) -> None:

@@ -10,7 +10,11 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from cenote import __version__
 from cenote.site import api, web
+from cenote.site.guarding.requests import GuardRequests
+from cenote.site.mail.office import PostOffice
 from cenote.site.methods import Method, Methods
+from cenote.site.readers.retention import Cleaning
+from cenote.site.runs.keeper import RunKeeper
 from cenote.site.search import Search, Tags
 from cenote.site.security import SecureHeaders
 from cenote.site.seeding import seed
@@ -48,6 +52,7 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
         redoc_url=None,
     )
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(GuardRequests)
     app.add_middleware(SecureHeaders)
     app.include_router(api.router)
     app.include_router(web.router)
@@ -57,20 +62,42 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
 
 
 @contextmanager
-def open_site(settings: SiteSettings) -> Iterator[Site]:
+def open_site(settings: SiteSettings, *, allow_runs: bool = False) -> Iterator[Site]:
     """Open the store, see that the papers with a card are in it, and open the search.
 
+    Args:
+        settings: Where the store is.
+        allow_runs: Whether readers may start runs on this machine.
+
     Raises:
+        ArgumentError: If a setting of mail cannot be used.
         StorageError: If the store cannot be opened.
     """
     methods = Methods()
     with Database(settings.database) as database:
         seed(database, (method.card for method in methods))
-        search = Search(database, home=settings.home, tags={method.card.arxiv: _tags(method) for method in methods})
+        search = open_search(settings, database, methods)
+        post = _open_post(settings, database)
+        runs = RunKeeper(settings, database, methods) if allow_runs else None
         try:
-            yield Site(settings, database, methods, search)
+            with Cleaning(database):
+                yield Site(settings, database, methods, search, post, runs)
         finally:
+            if runs is not None:
+                runs.close()
+            if post is not None:
+                post.close()
             search.close()
+
+
+def open_search(settings: SiteSettings, database: Database, methods: Methods) -> Search:
+    """Open the search over papers and what their cards add to them."""
+    return Search(database, home=settings.home, tags={method.card.arxiv: _tags(method) for method in methods})
+
+
+def _open_post(settings: SiteSettings, database: Database) -> PostOffice | None:
+    """Open the post office if mail is set up; half a setting is a mistake that would show only when mail is missed."""
+    return PostOffice(settings, database) if settings.mail_url or settings.mail_from else None
 
 
 def _tags(method: Method) -> Tags:

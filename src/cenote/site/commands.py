@@ -75,7 +75,7 @@ def import_papers(
         )
     )
     side_file = bad or settings.home / SIDE_FOLDER / side_name(kind, feed, dt.datetime.now(dt.UTC))
-    with _store(settings) as database, _shown(feed) as (told, on_progress):
+    with open_store(settings) as database, _shown(feed) as (told, on_progress):
         done = import_records(database, feed.key, told.read, bad_file=side_file, on_progress=on_progress, limit=limit)
     typer.echo(_summary(feed, done, side_file))
     if done.bad and not done.saved and not done.deleted:
@@ -114,8 +114,12 @@ def _check_options(kind: Kind, source: str | None, **given: object) -> None:
 
 
 @contextlib.contextmanager
-def _store(settings: SiteSettings) -> Iterator[Database]:
-    """Open the store, in which the papers with cards come first; what the database complains of is one sentence."""
+def open_store(settings: SiteSettings) -> Iterator[Database]:
+    """Open the store, in which the papers with cards come first; what the database complains of is one sentence.
+
+    Raises:
+        StorageError: If the store cannot be opened, read or written.
+    """
     try:
         with Database(settings.database) as database:
             seed(database, read_cards()[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +15,9 @@ from cenote.errors import ArgumentError
 
 SHORTEST_SECRET = 32
 """Characters."""
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names by which a browser reaches a server on its own machine; no other machine can take them."""
 
 
 class SiteSettings(BaseSettings):
@@ -32,6 +37,29 @@ class SiteSettings(BaseSettings):
         description="What cookies and links are signed with, at least 32 characters; made once and kept in the home "
         "by default.",
     )
+    allowed_hosts: str = Field(
+        default="",
+        description="Names of this site besides that of the base URL, separated by commas.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, separated by "
+        "commas.",
+    )
+    operators: str = Field(
+        default="",
+        description="E-mail addresses of readers who may hide comments, block addresses and feature papers, separated "
+        "by commas.",
+    )
+    mail_url: SecretStr | None = Field(
+        default=None,
+        description="Where mail goes: smtp://user:password@host:587 (STARTTLS), smtps://… (TLS), smtp+plain://… (a "
+        "server on this machine), or file:FOLDER, which keeps each mail as a file. Without it nobody can sign in or "
+        "subscribe.",
+    )
+    mail_from: str = Field(default="", description="The address that mail comes from; needed with CENOTE_MAIL_URL.")
+    run_minutes: float = Field(default=180, gt=0, description="The longest a run that a reader started may take.")
+    run_memory_gib: float = Field(default=8, gt=0, description="The most memory such a run may take.")
 
     @field_validator("database_url")
     @classmethod
@@ -54,6 +82,46 @@ class SiteSettings(BaseSettings):
             raise ValueError(f"it must have at least {SHORTEST_SECRET} characters")
         return secret
 
+    @field_validator("operators")
+    @classmethod
+    def _addresses(cls, operators: str) -> str:
+        from cenote.site.readers.addresses import read_address
+
+        for each in _listed(operators):
+            read_address(each)
+        return operators
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: str) -> str:
+        for each in _listed(proxies):
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                raise ValueError(f"{each!r} is no address or network such as 10.0.0.0/8") from None
+        return proxies
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names of this site, without ports: that of the base URL, those allowed besides, and this machine's own."""
+        named = (urlsplit(self.base_url).hostname or "", *_listed(self.allowed_hosts))
+        return frozenset({*(name.lower() for name in named if name), *LOOPBACK})
+
+    @property
+    def secure(self) -> bool:
+        """Whether readers reach the site by TLS, so that its cookies may ask for it."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses and networks of trusted proxies."""
+        return _listed(self.trusted_proxies)
+
+    @property
+    def operator_addresses(self) -> tuple[str, ...]:
+        """Addresses of the operators, as they were written."""
+        return _listed(self.operators)
+
     @property
     def database(self) -> URL:
         """Where the store is."""
@@ -61,6 +129,10 @@ class SiteSettings(BaseSettings):
             return URL.create("sqlite", database=str(self.home / "cenote.sqlite3"))
         url = make_url(self.database_url.get_secret_value())
         return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def read_settings() -> SiteSettings:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from cenote.site.methods import Methods
 from cenote.site.search import Search
+from cenote.site.secret import site_secret
 from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
+
+if TYPE_CHECKING:
+    from cenote.site.mail.office import PostOffice
+    from cenote.site.runs.keeper import RunKeeper
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,20 @@ class Site:
     database: Database
     methods: Methods
     search: Search
+    post: PostOffice | None = None
+    """Sends mail; None where none is set up, so nobody can sign in or subscribe."""
+    runs: RunKeeper | None = None
+    """Starts runs that readers ask for; None where that is off."""
+
+    @cached_property
+    def secret(self) -> str:
+        """What cookies and links are signed with."""
+        return site_secret(self.settings)
+
+    @property
+    def allows_runs(self) -> bool:
+        """Whether readers may start runs."""
+        return self.runs is not None
 
 
 def _site(request: Request) -> Site:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select
 
 from cenote.site.methods import Methods
-from cenote.site.store.reading import StoredPaper, day_before, find_papers
+from cenote.site.store.reading import StoredPaper, day_before, find_papers, votes
 from cenote.site.store.tables import papers
 
 WINDOW = 30
@@ -70,15 +70,15 @@ def trending(
     return Trending([found[number] for number in numbers], total, by_votes=(best or 0) > 0)
 
 
-def trending_score(upvotes: int, day: dt.date, now: dt.datetime) -> float:
-    """Return ``upvotes / (age + 2)^1.5``, the age in hours since the paper's day began (UTC).
+def trending_score(votes: int, day: dt.date, now: dt.datetime) -> float:
+    """Return ``votes / (age + 2)^1.5``, the age in hours since the paper's day began (UTC).
 
     Example:
         >>> trending_score(27, dt.date(2025, 1, 1), dt.datetime(2025, 1, 1, 7, tzinfo=dt.UTC))
         1.0
     """
     began = dt.datetime.combine(day, dt.time(), dt.UTC)
-    return upvotes / float((max(0.0, (now - began) / _HOUR) + 2) ** 1.5)
+    return votes / float((max(0.0, (now - began) / _HOUR) + 2) ** 1.5)
 
 
 def recent_days(connection: Connection, now: dt.datetime) -> tuple[dt.date, dt.date]:
@@ -92,7 +92,7 @@ def _score(first: dt.date, last: dt.date, now: dt.datetime) -> ColumnElement[flo
     """``trending_score`` in the database: papers of one day have one age, so its power comes as a number."""
     days = map(dt.date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
     weights = {day: trending_score(1, day, now) for day in days}
-    return func.coalesce(papers.c.upvotes, 0) * case(weights, value=papers.c.day, else_=literal(0.0))
+    return case(weights, value=papers.c.day, else_=literal(0.0)) * votes
 
 
 def _rank_of_verdict(methods: Methods) -> ColumnElement[int]:

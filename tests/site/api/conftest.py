@@ -26,7 +26,8 @@ from cenote.site.store.saving import save_papers
 from tests.site.conftest import KINDS, empty_store
 from tests.site.tiny_encoder import Looks, write_encoder
 
-BASE = "https://feed.example:8443/cenote"
+ORIGIN = "https://feed.example:8443"
+BASE = f"{ORIGIN}/cenote"
 
 HOSTILE = "</script><script>alert(1)</script><![CDATA[&lt;]]>\"'"
 
@@ -125,13 +126,13 @@ def make_app(site: Site) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def client(site: Site) -> Iterator[TestClient]:
-    with TestClient(make_app(site)) as opened:
+    with TestClient(make_app(site), ORIGIN) as opened:
         yield opened
 
 
 @pytest.fixture
 def own_client(own_site: Site) -> Iterator[TestClient]:
-    with TestClient(make_app(own_site), raise_server_exceptions=False) as opened:
+    with TestClient(make_app(own_site), ORIGIN, raise_server_exceptions=False) as opened:
         yield opened
 
 

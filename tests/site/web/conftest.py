@@ -66,7 +66,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     home = tmp_path_factory.mktemp("home")
     with empty_store(request.param, home, request) as url:
         settings = SiteSettings(home=home, database_url=SecretStr(url.render_as_string(hide_password=False)))
-        with TestClient(create_app(settings), follow_redirects=False) as opened:
+        with TestClient(create_app(settings), base_url=settings.base_url, follow_redirects=False) as opened:
             yield opened
 
 
@@ -79,9 +79,11 @@ def open_with(quick_store: Database, tmp_path: Path) -> Iterator[Opening]:
             with quick_store.write() as connection:
                 save_papers(connection, papers)
             some = SomeMethods(methods, tmp_path)
-            site = Site(SiteSettings(home=tmp_path), quick_store, some, search or FakeSearch())  # type: ignore[arg-type]
+            settings = SiteSettings(home=tmp_path)
+            site = Site(settings, quick_store, some, search or FakeSearch())  # type: ignore[arg-type]
             app = create_app(site=site)
-            return stack.enter_context(TestClient(app, raise_server_exceptions=False, follow_redirects=False))
+            client = TestClient(app, settings.base_url, raise_server_exceptions=False, follow_redirects=False)
+            return stack.enter_context(client)
 
         yield open_
 

@@ -56,6 +56,8 @@ def _check_nothing_inline(page: Element) -> None:
 def _check_labels(page: Element) -> None:
     labelled = {label.get("for") for label in page.iter("label")}
     inside = {id(field) for label in page.iter("label") for field in label.iter()}
-    for tag in ("input", "select"):
+    for tag in ("input", "select", "textarea"):
         for field in page.iter(tag):
+            if field.get("type") == "hidden":
+                continue
             assert field.get("id") in labelled or id(field) in inside, f"no label: {field.attrib}"

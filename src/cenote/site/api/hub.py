@@ -86,7 +86,7 @@ class HubPaper(_Hub):
     authors: list[Author] | None = Field(description="In the paper's order; null if no source gives names.")
     num_authors: int | None = Field(description="Number of authors, also where names are not given.")
     published_at: dt.datetime | None = Field(description="First version on arXiv.")
-    upvotes: int
+    upvotes: int = Field(description="Votes at the source, and of readers here.")
     submitted_on_daily_at: dt.datetime | None = Field(description="Beginning of the day that shows it.")
     submitted_on_daily_by: Person | None
     ai_keywords: list[str] = Field(serialization_alias="ai_keywords", description="Keywords of the source.")
@@ -131,7 +131,7 @@ def item(stored: StoredPaper, site: Site) -> HubItem:
         submitted_on_daily_at=inner.submitted_on_daily_at,
         submitted_by=inner.submitted_on_daily_by,
         organization=inner.organization,
-        num_comments=stored.paper.comments or 0,
+        num_comments=stored.comments or 0,
         cenote=_additions(stored, site),
     )
 
@@ -140,7 +140,7 @@ def page(stored: StoredPaper, site: Site) -> HubPage:
     """Return a paper as it is by itself."""
     inner = _paper(stored)
     fields = {name: getattr(inner, name) for name in HubPaper.model_fields}
-    return HubPage(**fields, num_comments=stored.paper.comments or 0, cenote=_additions(stored, site))
+    return HubPage(**fields, num_comments=stored.comments or 0, cenote=_additions(stored, site))
 
 
 def _paper(stored: StoredPaper) -> HubPaper:
@@ -154,7 +154,7 @@ def _paper(stored: StoredPaper) -> HubPaper:
         authors=None if names is None else [Author(name=name) for name in names],
         num_authors=stored.author_count,
         published_at=paper.published,
-        upvotes=paper.upvotes or 0,
+        upvotes=stored.votes or 0,
         submitted_on_daily_at=day,
         submitted_on_daily_by=Person(user=paper.submitted_by, fullname=paper.submitted_by)
         if paper.submitted_by

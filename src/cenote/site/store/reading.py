@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from cenote.site.papers import Paper
 from cenote.site.store.tables import papers
@@ -15,6 +15,9 @@ from cenote.site.store.tables import papers
 Order = Literal["votes", "newest"]
 
 _COLUMNS = [column for column in papers.columns if column.name != "text_version"]
+
+votes: ColumnElement[int] = func.coalesce(papers.c.upvotes, 0) + papers.c.reader_votes
+"""A paper's votes, those at its source and those of this site's readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,19 @@ class StoredPaper:
     day: dt.date | None
     """The day under which the feed shows it."""
     paper: Paper
+    """What sources say of it."""
+    reader_votes: int = 0
+    reader_comments: int = 0
+
+    @property
+    def votes(self) -> int | None:
+        """Votes at its source and of this site's readers, None if no source gives any and no reader voted."""
+        return _sum(self.paper.upvotes, self.reader_votes)
+
+    @property
+    def comments(self) -> int | None:
+        """Comments at its source and of this site's readers, None if there are neither."""
+        return _sum(self.paper.comments, self.reader_comments)
 
     @property
     def author_count(self) -> int | None:
@@ -60,8 +76,7 @@ def papers_between(
 
     Of papers that are equal in this, those with preferred identifiers come first.
     """
-    votes = func.coalesce(papers.c.upvotes, 0).desc()
-    ranking = (votes, papers.c.day.desc()) if order == "votes" else (papers.c.day.desc(), votes)
+    ranking = (votes.desc(), papers.c.day.desc()) if order == "votes" else (papers.c.day.desc(), votes.desc())
     among_equals = papers.c.id.in_(preferred).desc()
     query = select(*_COLUMNS).where(papers.c.day.between(first, last)).order_by(*ranking, among_equals, papers.c.id)
     if submitter is not None:
@@ -101,5 +116,9 @@ def _day(connection: Connection, query: Select[dt.date | None]) -> dt.date | Non
 
 def _stored(row: Row[tuple[object, ...]]) -> StoredPaper:
     values = row._asdict()
-    number, day = values.pop("number"), values.pop("day")
-    return StoredPaper(number, day, Paper.model_construct(**values))  # checked when it was saved
+    ours = {name: values.pop(name) for name in ("number", "day", "reader_votes", "reader_comments")}
+    return StoredPaper(**ours, paper=Paper.model_construct(**values))  # checked when it was saved
+
+
+def _sum(at_source: int | None, here: int) -> int | None:
+    return here or None if at_source is None else at_source + here

@@ -1,4 +1,4 @@
-"""The tables, alike in SQLite and PostgreSQL; each database's text index is added by the migrations."""
+"""The tables of papers, alike in SQLite and PostgreSQL; each database's text index is added by the migrations."""
 
 from __future__ import annotations
 
@@ -98,6 +98,9 @@ papers = Table(
     Column("comments", Integer),
     Column("submitted_by", Text),
     Column("text_version", Integer, nullable=False, server_default="1"),  # raised when title or summary change
+    # Those of this site's readers, kept in step with their tables; upvotes and comments are what a source says.
+    Column("reader_votes", Integer, nullable=False, server_default="0"),
+    Column("reader_comments", Integer, nullable=False, server_default="0"),
     Index(None, "day", "number"),
     Index(None, "organization"),
     sqlite_autoincrement=True,  # a number is never used again, so a vector can never be another paper's

@@ -26,6 +26,8 @@ Parts = tuple[tuple[str, bool], ...]
 class CardView:
     """What a card of the feed says of a paper; None where nobody said it."""
 
+    number: int
+    """The store's own."""
     id: str
     url: str
     title: Parts
@@ -34,7 +36,7 @@ class CardView:
     author_count: int | None
     date: dt.date | None
     """When it was submitted."""
-    upvotes: int | None
+    votes: int | None
     comments: int | None
     organization: str | None
     code_url: str | None
@@ -51,14 +53,15 @@ def card_view(stored: StoredPaper, method: Method | None, reasons: Iterable[Reas
     published = paper.published.date() if paper.published else None
     found = {reason.field: marked(reason) for reason in reasons}
     return CardView(
+        number=stored.number,
         id=paper.id,
         url=paper_url(paper.id),
         title=found.pop("title", ((plain(paper.title), False),)),
         summary=found.pop("summary", ((excerpt(plain(paper.summary or ""), _EXCERPT), False),)),
         author_count=stored.author_count,
         date=published or stored.day,
-        upvotes=paper.upvotes,
-        comments=paper.comments,
+        votes=stored.votes,
+        comments=stored.comments,
         organization=paper.organization,
         code_url=code_url(paper, method),
         shelf=SHELVES[method.card.shelf.value] if method else None,

@@ -17,6 +17,7 @@ from cenote.site.web.rendering import render
 
 _SENTENCES = {
     400: "The request could not be read.",
+    403: "This is not allowed here.",
     404: "There is nothing at this address.",
     405: "This address cannot be used in that way.",
     500: "Something went wrong here; it was written into the server's log.",
@@ -35,6 +36,11 @@ def add_error_pages(app: FastAPI) -> None:
 
 async def _expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    return refusal(request, error)
+
+
+def refusal(request: Request, error: HTTPException) -> Response:
+    """Return the page that says why something was refused."""
     standard = HTTPStatus(error.status_code).phrase
     said = error.detail if error.detail != standard else ""
     return _page(request, error.status_code, said, dict(error.headers or {}))

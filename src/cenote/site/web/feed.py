@@ -14,6 +14,7 @@ from cenote.site.periods import Day, Period
 from cenote.site.state import Site, TheSite
 from cenote.site.store.reading import count_between, day_after, day_before, newest_day, papers_between
 from cenote.site.trending import RULE, trending
+from cenote.site.web.ballots import voted_on
 from cenote.site.web.cards import card_views
 from cenote.site.web.overview import overview
 from cenote.site.web.paging import Pages, page_number
@@ -63,6 +64,7 @@ def trend(request: Request, site: TheSite) -> HTMLResponse:
     return render(
         request,
         "trending.html.j2",
+        voted=voted_on(request, site, [stored.number for stored in found.papers]),
         papers=card_views(found.papers, site.methods),
         pages=Pages(number, PAGE, found.total, "/papers/trending", {}),
         by_votes=found.by_votes,
@@ -96,6 +98,7 @@ def _show(request: Request, site: Site, period: Period, *, front: bool = False) 
         "feed.html.j2",
         period=shown,
         front=front,
+        voted=voted_on(request, site, [stored.number for stored in papers]),
         papers=card_views(papers, site.methods),
         pages=pages,
         neighbours=neighbours,

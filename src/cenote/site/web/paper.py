@@ -16,12 +16,15 @@ from cenote.site.papers import paper_id as read_paper_id
 from cenote.site.state import Site, TheSite
 from cenote.site.store.reading import StoredPaper, find_paper
 from cenote.site.tex import plain
+from cenote.site.web.ballots import voted_on
 from cenote.site.web.cards import card_view, code_url, excerpt, paper_url, web_address
 from cenote.site.web.chips import Chip, count_chips, method_chips
 from cenote.site.web.citing import bibtex
 from cenote.site.web.evidence import claim_sections, withdrawn
 from cenote.site.web.rendering import page, render, render_text
+from cenote.site.web.running import offer_below
 from cenote.site.web.shelves import SHELVES
+from cenote.site.web.talk import talk_below
 
 router = APIRouter()
 
@@ -110,7 +113,16 @@ def paper(request: Request, site: TheSite, name: str) -> Response:
         card_view(hit.stored, site.methods.by_paper(hit.stored.paper.id), hit.reasons)
         for hit in site.search.similar(stored, limit=6)
     ]
-    return render(request, "paper.html.j2", similar=similar, **_context(site, stored))
+    return render(
+        request,
+        "paper.html.j2",
+        similar=similar,
+        view=card_view(stored, None),
+        voted=voted_on(request, site, [stored.number]),
+        talk=talk_below(request, site, stored),
+        offer=offer_below(request, site, site.methods.by_paper(stored.paper.id)),
+        **_context(site, stored),
+    )
 
 
 def _context(site: Site, stored: StoredPaper) -> dict[str, Any]:
@@ -123,6 +135,7 @@ def _context(site: Site, stored: StoredPaper) -> dict[str, Any]:
         "url": paper_url(found.id),
         "base_url": site.settings.base_url.rstrip("/"),
         "day": stored.day,
+        "votes": stored.votes,
         "author_count": stored.author_count,
         "description": excerpt(plain(found.summary or found.title), 160),
         "code_url": code_url(found, method),

@@ -14,7 +14,11 @@ from markupsafe import Markup, escape
 
 from cenote.catalog.numbers import counted
 from cenote.catalog.results import ICONS
+from cenote.site.guarding.visitors import form_token, give_cookies, visitor_of
+from cenote.site.readers.sessions import Reader
+from cenote.site.state import Site
 from cenote.site.tex import plain
+from cenote.site.web.ballots import address_of
 from cenote.site.web.shelves import SHELVES
 from cenote.site.web.static_files import static_url
 
@@ -31,7 +35,9 @@ def page(router: APIRouter, path: str) -> Callable[[_Route], _Route]:
 def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """Render a page; browsers ask each time whether it is still the newest."""
     html = render_text(template, request=request, path=request.url.path, **context)
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-cache"})
+    response = HTMLResponse(html, status, headers={"Cache-Control": "no-cache", "Vary": "Cookie"})
+    give_cookies(request, response)
+    return response
 
 
 def render_text(template: str, **context: Any) -> str:
@@ -70,6 +76,17 @@ def markdown_text(text: str) -> str:
     return re.sub(r"([\\`*\[\]|~#]|\b_|_\b)", r"\\\1", text)
 
 
+def reader_of(request: Request) -> Reader | None:
+    """Return who is signed in."""
+    return visitor_of(request).reader
+
+
+def can_sign_in(request: Request) -> bool:
+    """Return whether mail is set up, without which nobody can sign in."""
+    site: Site = request.app.state.site
+    return site.post is not None
+
+
 _environment = jinja2.Environment(
     loader=jinja2.PackageLoader("cenote.site.web"),
     autoescape=lambda name: name is None or ".html" in name,
@@ -85,3 +102,9 @@ _environment.filters |= {
     "commands": commands,
 }
 _environment.globals |= {"static": static_url, "shelves": SHELVES, "icons": ICONS}
+_environment.globals |= {
+    "form_token": form_token,
+    "reader_of": reader_of,
+    "can_sign_in": can_sign_in,
+    "address_of": address_of,
+}

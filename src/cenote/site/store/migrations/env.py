@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
+from cenote.site.store import mail_tables, reader_tables, run_tables
 from cenote.site.store.tables import metadata
+
+assert {mail_tables.mails, reader_tables.readers, run_tables.runs} <= set(metadata.sorted_tables)
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -69,6 +69,63 @@ function setUpSearch(form) {
   });
 }
 
+// --- readers ---
+
+async function sendVote(event) {
+  const form = event.target.closest("form.vote");
+  if (!form) return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    const headers = { Accept: "application/json" };
+    const answer = await fetch(form.action, { method: "POST", headers, body: new URLSearchParams(new FormData(form)) });
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    const { voted, votes } = await answer.json();
+    button.setAttribute("aria-pressed", String(voted));
+    form.elements.want.value = voted ? "0" : "1";
+    form.querySelector("[data-votes]").textContent = votes.toLocaleString("en");
+    button.disabled = false;
+    button.focus();
+  } catch {
+    form.submit(); // the page that then opens says what is wrong
+  }
+}
+
+// --- runs ---
+
+function followRun(page) {
+  const source = new EventSource(page.dataset.events);
+  const put = (name, text) => {
+    const place = page.querySelector(`[data-${name}]`);
+    if (place.textContent !== text) place.textContent = text;
+  };
+  source.addEventListener("message", (event) => {
+    const run = JSON.parse(event.data);
+    if (run.ended) {
+      source.close();
+      location.reload(); // what it came to is written by the server
+      return;
+    }
+    const chip = page.querySelector("[data-chip]");
+    chip.className = `chip ${run.state}`;
+    put("chip", run.chip);
+    put("sentence", run.sentence);
+    put("trial", run.trial || "–");
+    put("log", run.log);
+    const bar = page.querySelector("progress");
+    bar.max = run.total || 1;
+    bar.value = run.done || 0;
+  });
+  source.addEventListener("error", () => {
+    // The browser comes back by itself after a broken connection, but not after it was refused.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+  });
+}
+
+document.addEventListener("submit", sendVote); // also of cards that a search brings later
 document.querySelectorAll("button.theme").forEach(setUpTheme);
 document.querySelectorAll("button.copy").forEach(setUpCopy);
 document.querySelectorAll("form[data-results]").forEach(setUpSearch);
+document.querySelectorAll("[data-events]").forEach(followRun);

@@ -1,0 +1,1 @@
+"""Mail: subscriptions, digests, and an outbox from which every mail is sent."""

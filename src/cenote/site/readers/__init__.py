@@ -1,0 +1,1 @@
+"""Readers: signing in by mail, votes, comments, and what operators may do."""

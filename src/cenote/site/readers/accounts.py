@@ -1,0 +1,65 @@
+"""A reader's account: its name, what belongs to it, and taking all of it out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import Connection, delete, select, update
+
+from cenote.site.store.mail_tables import bounces, confirmations, mails, subscriptions
+from cenote.site.store.reader_tables import comments, readers, sign_in_links, votes
+from cenote.site.store.tables import papers
+
+
+def hold_reader(connection: Connection, reader: int) -> bool:
+    """Return whether there is such a reader, who then stays until the transaction ends.
+
+    Whoever writes something of a reader's asks first. Otherwise an account that is deleted at the same moment could
+    leave a vote counted that is not there any more.
+    """
+    # SQLite's writers take turns, and it has no such lock.
+    held = select(readers.c.id).where(readers.c.id == reader).with_for_update(read=True, key_share=True)
+    return connection.scalar(held) is not None
+
+
+def rename(connection: Connection, reader: int, name: str) -> None:
+    """Give a reader a name, as ``read_name`` returns it."""
+    connection.execute(update(readers).where(readers.c.id == reader).values(name=name))
+
+
+def delete_reader(connection: Connection, reader: int) -> bool:
+    """Take a reader out with all that is theirs, and what their papers counted of it; return whether there was one.
+
+    Votes, comments, sessions, links, subscriptions and mails of the address go. What keeps mail from an address stays:
+    that an operator blocked it, or that its mailbox refused three times.
+    """
+    held = select(readers.c.address).where(readers.c.id == reader).with_for_update()
+    address: str | None = connection.scalar(held)
+    if address is None:
+        return False
+    counted = {
+        papers.c.reader_votes: connection.scalars(
+            delete(votes).where(votes.c.reader == reader).returning(votes.c.paper)
+        ).all(),
+        papers.c.reader_comments: [
+            paper
+            for paper, hidden in connection.execute(
+                delete(comments).where(comments.c.reader == reader).returning(comments.c.paper, comments.c.hidden)
+            )
+            if hidden is None
+        ],
+    }
+    for column, numbers in counted.items():
+        # In the order of their numbers, so that of two accounts that are deleted at once none waits for the other.
+        for number, times in sorted(Counter(numbers).items()):
+            connection.execute(update(papers).where(papers.c.number == number).values({column: column - times}))
+    forget_mail(connection, address)
+    connection.execute(delete(bounces).where(bounces.c.address == address, bounces.c.suppressed.is_(None)))
+    connection.execute(delete(readers).where(readers.c.id == reader))  # and sessions
+    return True
+
+
+def forget_mail(connection: Connection, address: str) -> None:
+    """Take out what was sent to an address or would be: links, subscriptions and mails."""
+    for table in (sign_in_links, confirmations, mails, subscriptions):
+        connection.execute(delete(table).where(table.c.address == address))

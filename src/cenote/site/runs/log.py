@@ -1,0 +1,86 @@
+"""The log of a run: what it prints, of which the newest part is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+from typing import IO
+
+LARGEST = 2_000_000
+"""Bytes of a log."""
+
+CUT = b"[what was printed before is left out]\n"
+
+_CHUNK = 65_536
+
+
+class Log:
+    """Writes what comes out of a pipe to a file, in a thread, until the pipe is closed.
+
+    A full file is shortened to its newer half. A disk that is full stops the log, not the run.
+
+    Args:
+        source: The pipe.
+        path: The file; what it holds already stays.
+        largest: Bytes that the file may have.
+    """
+
+    def __init__(self, source: IO[bytes], path: Path, largest: int = LARGEST) -> None:
+        self._source = source
+        self._path = path
+        self._largest = largest
+        self._thread = threading.Thread(target=self._copy, name="log of a run", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        """Wait until all is written; after ``timeout`` seconds the rest is left out."""
+        self._thread.join(timeout)
+
+    def _copy(self) -> None:
+        with self._source as source:
+            while chunk := source.read1(_CHUNK):  # type: ignore[attr-defined]
+                with contextlib.suppress(OSError):
+                    self._append(chunk)
+
+    def _append(self, chunk: bytes) -> None:
+        with self._path.open("ab") as file:
+            file.write(chunk)
+            size = file.tell()
+        if size > self._largest:
+            newer = _end(self._path, self._largest // 2)
+            shortened = self._path.with_name(f".{self._path.name}.tmp")
+            shortened.write_bytes(CUT + newer[newer.find(b"\n") + 1 :])
+            shortened.replace(self._path)
+
+
+def log_tail(path: Path, lines: int, most: int = 16_384) -> str:
+    """Return the last lines of a log as text that can be shown; empty if there is none.
+
+    Args:
+        path: The file.
+        lines: How many.
+        most: Bytes that are looked at.
+    """
+    try:
+        text = _end(path, most).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    # A line that was written over, as bars in terminals are, counts as it was last.
+    shown = [line.rstrip("\r").rpartition("\r")[2].expandtabs() for line in text.split("\n")]
+    shown = ["".join(character for character in line if character.isprintable()).rstrip() for line in shown]
+    while shown and not shown[-1]:
+        shown.pop()
+    return "\n".join(shown[-lines:])
+
+
+def last_line(path: Path) -> str:
+    """Return the last line of a log that says something."""
+    return log_tail(path, 1)
+
+
+def _end(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - size))
+        return file.read(size)
