@@ -179,7 +179,8 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
         assert not wrong, page.url
         assert found["passes"]
         assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
-        keep_picture(page, f"{page.url.split('/', 3)[3].partition('/')[0].partition('?')[0]}-{scheme}-{width}")
+        heading = re.sub("[^a-z]+", "-", page.get_by_role("heading", level=1).inner_text().lower())
+        keep_picture(page, f"page-{heading}-{scheme}-{width}")
 
     page.goto(f"{served.address}/subscribe?search=q%3D{'very' * 30}+long")
     check()
