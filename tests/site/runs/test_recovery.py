@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -166,7 +165,6 @@ def test_a_real_run_goes_on_where_its_server_was_killed(
 ) -> None:
     place = either_place
     monkeypatch.setattr(queue, "PRESETS", ("tiny",))
-    monkeypatch.setitem(os.environ, "CENOTE_OFFLINE", "1")
     run_id = place.ask("order-theory", "tiny")
     server = servers.start(address, place.home, "run_command")
     within_patience(lambda: (place.run(run_id).done or 0) >= 1)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cenote.site.readers.operating import block
 from cenote.site.readers.sessions import Reader
 from cenote.site.readers.sign_in import LINK_LASTS
+from cenote.site.runs.keeper import KEPT
+from cenote.site.state import Site
 from cenote.site.store.database import Database
 from cenote.site.store.reader_tables import readers, sessions, sign_in_links, votes
 from cenote.site.web.privacy import TIMES, in_words
@@ -187,9 +190,17 @@ def test_the_page_on_privacy_says_every_time_there_is(visited_lite: Visited) -> 
     for name, time in TIMES.items():
         assert in_words(time) in said, name
     # The times as numbers; that they are kept are tested where things are taken out.
-    for promised in ("30 days", "30 minutes", "24 months", "12 hours", "60 days", "12 months", "2 days", "1 hour"):
+    for promised in ("30 days", "30 minutes", "24 months", "12 hours", "60 days", "12 months", "4 days", "1 hour"):
         assert promised in said
     assert "/privacy" in links(check_page(visited_lite.browser().get("/").text))
+
+
+def test_where_runs_are_started_their_page_says_what_is_kept(visited_lite: Visited) -> None:
+    browser, site = visited_lite.browser(), visited_lite.site
+    assert "If you start a run" not in browser.get("/privacy").text
+    runs: Any = object()
+    visited_lite.app.state.site = Site(site.settings, site.database, site.methods, site.search, site.post, runs)
+    assert f"when {KEPT} later runs were started" in text_of(check_page(browser.get("/privacy").text))
 
 
 def test_times_in_words() -> None:

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cenote.errors import StorageError
 from cenote.site.guarding.limits import forget_limits
-from cenote.site.mail.outbox import forget_mails
+from cenote.site.mail.outbox import WAITS, MailKind, forget_mails
+from cenote.site.mail.subscriptions import CONFIRM_WITHIN
 from cenote.site.readers.accounts import delete_reader
 from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import confirmations, subscriptions
@@ -25,8 +26,8 @@ READER_KEPT = dt.timedelta(days=730)
 SUBSCRIPTION_KEPT = dt.timedelta(days=365)
 """A subscription that ended: so long the link in its mails says that it did."""
 
-PENDING_KEPT = dt.timedelta(days=2)
-"""A subscription that nobody confirmed."""
+PENDING_KEPT = WAITS[MailKind.CONFIRM] + CONFIRM_WITHIN
+"""A subscription that nobody confirmed: the longest its mail may take, and then its link."""
 
 ACTION_KEPT = dt.timedelta(days=365)
 """What operators did."""

@@ -1,4 +1,4 @@
-"""What a run's process does first: ``python -m cenote.site.runs.child PARENT COMMAND …``.
+"""What a run's process does first: ``python -I -S child.py PARENT COMMAND …``.
 
 It sees to it that it ends with the server that started it, steps back behind all else on the machine, and becomes the
 command.

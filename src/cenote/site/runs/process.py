@@ -14,6 +14,7 @@ from typing import Self
 
 import psutil
 
+from cenote.site.runs import child
 from cenote.site.runs.log import Log
 
 MARK = "CENOTE_RUN_ID"
@@ -47,7 +48,7 @@ class RunProcess:
         self._patience = patience
         kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
         shown = {"PYTHONUNBUFFERED": "1", "COLUMNS": "100", "TERM": "dumb"}
-        first = [sys.executable, "-P", "-m", "cenote.site.runs.child", str(os.getpid())]
+        first = [sys.executable, "-I", "-S", child.__file__, str(os.getpid())]  # it needs nothing that is installed
         self._begin = time.monotonic()
         self._process = subprocess.Popen(
             [*first, *command],

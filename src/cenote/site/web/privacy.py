@@ -12,6 +12,7 @@ from cenote.site.mail.outbox import KEPT as MAIL_KEPT
 from cenote.site.readers.retention import ACTION_KEPT, EVERY, PENDING_KEPT, READER_KEPT, SUBSCRIPTION_KEPT
 from cenote.site.readers.sessions import LASTS as SESSION_LASTS
 from cenote.site.readers.sign_in import LINK_LASTS
+from cenote.site.runs.keeper import KEPT as KEPT_RUNS
 from cenote.site.state import TheSite
 from cenote.site.web.rendering import page, render
 
@@ -36,7 +37,7 @@ TIMES = {
 def privacy(request: Request, site: TheSite) -> Response:
     """Show what is kept of readers."""
     times = {name: in_words(time) for name, time in TIMES.items()}
-    return render(request, "privacy.html.j2", times=times, has_mail=site.post is not None, runs=site.allows_runs)
+    return render(request, "privacy.html.j2", times=times, runs=site.allows_runs, kept_runs=KEPT_RUNS)
 
 
 def in_words(time: dt.timedelta) -> str:

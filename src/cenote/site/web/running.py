@@ -153,7 +153,8 @@ def events(request: Request, site: TheSite, keeper: TheKeeper, run_id: str) -> R
     client = network_of(request.client.host if request.client else "")
     refused = keeper.streams.enter(client)
     if refused:
-        raise HTTPException(refused, "Runs are followed by as many pages as may be; reload this one to see more.")
+        said = "As many pages follow runs as may at once; this one shows what is new when it is loaded again."
+        raise HTTPException(refused, said, {"Retry-After": "30"})
     return RunEvents(site, run_id, client)
 
 

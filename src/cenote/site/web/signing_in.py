@@ -23,7 +23,7 @@ from cenote.site.guarding.visitors import (
 from cenote.site.mail.outbox import MailKind, put_mail
 from cenote.site.readers.addresses import read_address
 from cenote.site.readers.sessions import close_session, close_sessions
-from cenote.site.readers.sign_in import LINK_LASTS, is_blocked, link_address, use_link
+from cenote.site.readers.sign_in import LINK_LASTS, link_address, use_link
 from cenote.site.state import TheSite
 from cenote.site.web.rendering import page, render
 
@@ -62,8 +62,7 @@ def post_sign_in(request: Request, site: TheSite, form: TheForm) -> Response:
     limit_client(request, "sign-in from", LINKS_BY_IP)
     limit_client(request, "sign-in", LINKS_BY_ADDRESS, who=address)
     with site.database.write() as connection:
-        if not is_blocked(connection, address):
-            put_mail(connection, MailKind.SIGN_IN, address, dt.datetime.now(dt.UTC))
+        put_mail(connection, MailKind.SIGN_IN, address, dt.datetime.now(dt.UTC))  # none if the address is blocked
     site.post.wake()
     response = RedirectResponse("/sign-in/sent", 303)
     if following:
