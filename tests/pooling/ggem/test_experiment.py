@@ -154,7 +154,7 @@ def test_token_weights_are_those_of_the_trained_network(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(experiment, "train", watched)
     context = Context()
-    kept = list(experiment.measure(Trial("mnist-5k", "ggem", 0), TINY, context))
+    kept = list(experiment.measure(Trial("mnist-5k", "ggem", experiment.FIRST_SEED), TINY, context))
     (model,) = models
     assert isinstance(model, PooledVit)
     assert isinstance(model.pooling, GGeM)
