@@ -9,6 +9,7 @@ from torch import nn
 from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import bitmasks
 from cenote.pooling.order_theory.bitmasks import Above, points
+from cenote.pooling.order_theory.checks import need
 from cenote.pooling.order_theory.circuits import Circuit, Form
 from cenote.pooling.order_theory.networks import network_of_circuit
 from cenote.pooling.order_theory.poset import Poset
@@ -38,6 +39,7 @@ def poset_network(poset: Poset) -> nn.Sequential:
     Raises:
         ArgumentError: If a part that is neither a disjoint union nor an ordinal sum has more than
             ``bitmasks.MAX_UP_SETS`` up-sets.
+        ArgumentTypeError: If ``poset`` is no ``Poset``.
 
     Example:
         >>> import torch
@@ -47,7 +49,7 @@ def poset_network(poset: Poset) -> nn.Sequential:
         >>> len(poset_network(Poset.chain(8)))
         5
     """
-    circuit = Circuit(poset.n)
+    circuit = Circuit(need("poset", poset, Poset).n)
     above = bitmasks.closure(poset.n, poset.covers)
     return network_of_circuit(circuit, [_filter_form(above, circuit)])
 
@@ -61,7 +63,7 @@ def is_series_parallel(poset: Poset) -> bool:
         >>> is_series_parallel(Poset.from_hasse("1<2>3<4"))
         False
     """
-    above = bitmasks.closure(poset.n, poset.covers)
+    above = bitmasks.closure(need("poset", poset, Poset).n, poset.covers)
     related, unrelated = neighbours(above)
 
     def check(inside: int) -> bool:
