@@ -85,7 +85,7 @@ def draw_polytope(axes: Axes3D, polytope: Polytope) -> None:
         axes.text(*(1.2 * np.eye(3)[axis]), name, color=QUIET, ha="center", va="center", fontsize=8.5)
     axes.set_proj_type("ortho")  # so that one direction says of all faces which are seen
     axes.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    axes.set_box_aspect((1, 1, 1), zoom=1.02)
+    axes.set_box_aspect((1, 1, 1), zoom=0.95)
     axes.set_axis_off()
 
 
