@@ -39,15 +39,20 @@ class ClassificationSettings(Settings):
         """Return how a data set's training images are varied."""
         return Augmentation(flip=self.flip and data not in DIGITS, shift=self.shift)
 
+    def loader_options(self, data: str) -> dict[str, object]:
+        """Return what a data set's loader is told beside its name; an experiment with such a setting overrides it."""
+        return {}
+
 
 def subset(name: str, settings: ClassificationSettings, context: Context) -> ImageClassification:
     """Load a data set, and as many of its images as the settings ask for and it has; once per process."""
+    options = settings.loader_options(name)
 
     def load() -> ImageClassification:
-        data: ImageClassification = context.load(name)
+        data: ImageClassification = context.load(name, **options)
         return data.subset(min(settings.train_images, len(data.train)), min(settings.test_images, len(data.test)))
 
-    return context.remember((name, settings.train_images, settings.test_images), load)
+    return context.remember((name, *sorted(options.items()), settings.train_images, settings.test_images), load)
 
 
 def sources(settings: ClassificationSettings, context: Context) -> Iterator[DataSource]:

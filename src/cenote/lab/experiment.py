@@ -95,11 +95,12 @@ class Context:
     data_root: Path | None = None
     _memory: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def load(self, name: str) -> Any:
-        """Load a data set by name, once per process."""
+    def load(self, name: str, **options: Any) -> Any:
+        """Load a data set by name, once per process and options."""
         from cenote.lab import data
 
-        return self.remember(name, lambda: data.load(name, self.data_root))
+        key = (name, *sorted(options.items())) if options else name
+        return self.remember(key, lambda: data.load(name, self.data_root, **options))
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` returned for this key the first time in this process."""

@@ -19,6 +19,22 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "groups": (lambda: GGeM(6, 4), ArgumentError, "groups must divide the 6 channels, got 4; allowed are 1, 2, 3, 6"),
     "no groups": (lambda: GGeM(6, 0), ArgumentError, "groups must be at least 1, got 0"),
     "groups of a call": (lambda: ggem_pool(X, torch.ones(5)), ArgumentError, "allowed are 1, 2, 3, 6"),
+    "groups below zero": (lambda: GGeM(6, -2), ArgumentError, "groups must be at least 1, got -2"),
+    "a fraction of groups": (lambda: GGeM(6, 2.0), ArgumentTypeError, "groups must be a whole number, got 2.0"),  # type: ignore[arg-type]
+    "dim below zero": (lambda: GGeM(-6, 2), ArgumentError, "dim must be at least 1, got -6"),
+    "no dim": (lambda: GGeM(0, 1), ArgumentError, "dim must be at least 1, got 0"),
+    "dim true": (lambda: GGeM(True, 1), ArgumentTypeError, "dim must be a whole number, got True"),
+    "text": (lambda: GGeM(6, 2, p="3"), ArgumentTypeError, "p must be a number, got '3'"),  # type: ignore[arg-type]
+    "true": (lambda: GeM(p=True), ArgumentTypeError, "p must be a number, got True"),
+    "text of a call": (lambda: ggem_pool(X, p="x"), ArgumentTypeError, "p must be a number, got 'x'"),  # type: ignore[arg-type]
+    "text weights": (lambda: token_weights(X, "x"), ArgumentTypeError, "p must be a number, got 'x'"),  # type: ignore[arg-type]
+    "complex": (lambda: ggem_pool(X, torch.ones(2) * 1j), ArgumentTypeError, "real numbers, got torch.complex64"),
+    "eps text": (lambda: GeM(eps="a"), ArgumentTypeError, "eps must be a positive number, got 'a'"),  # type: ignore[arg-type]
+    "eps infinite": (lambda: GeM(eps=torch.inf), ArgumentError, "eps must be a positive number, got inf"),
+    "dimension beyond": (lambda: ggem_pool(X, dim=7), ArgumentError, "must be (1,) or (2,) for 3 dimensions, got 7"),
+    "dimension before": (lambda: ggem_pool(X, dim=-5), ArgumentError, "must be (1,) or (2,) for 3 dimensions, got -5"),
+    "dimension text": (lambda: ggem_pool(X, dim="1"), ArgumentTypeError, "dim must be a whole number or a sequence"),  # type: ignore[arg-type]
+    "dimension real": (lambda: ggem_pool(X, dim=1.0), ArgumentTypeError, "dim must be a whole number or a sequence"),  # type: ignore[arg-type]
     "exponents": (lambda: GGeM(6, 3, (1.0, 2.0)), ArgumentError, "p must be one number or 3"),
     "matrix of exponents": (lambda: ggem_pool(X, torch.ones(2, 3)), ArgumentError, "p must be one number or a vector"),
     "zero": (lambda: ggem_pool(X, 0.0), ArgumentError, "p must be positive, got [0.0]; pass allow_negative_p=True"),

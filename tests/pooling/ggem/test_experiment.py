@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +107,8 @@ def test_patches_that_do_not_tile_the_image_are_refused() -> None:
         ({"pretrained": True}, "pretrained needs a backbone"),
         ({"p": 0.0}, "'p'.*greater than 0"),
         ({"heads": 1}, "'heads'.*greater than or equal to 2"),
+        ({"exponent_rate_factor": 0.0}, "'exponent_rate_factor'.*greater than 0"),
+        ({"image_size": 0}, "'image_size'.*greater than or equal to 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object], words: str) -> None:
@@ -127,6 +131,7 @@ def test_every_record_is_there(records: list[Record]) -> None:
         (arm, metric) for arm in ARMS for metric in ("accuracy", "map", "head_correlation", "forward_backward_ms")
     }
     expected |= {("ggem", "parameters_beyond_groups"), ("ggem", "exponent"), ("gem", "exponent")}
+    expected |= {(arm, "head_dependence") for arm in experiment.CLAIMED}
     assert measured == expected | {("ggem", "token_weight")}
     starts = [record.value for record in records if record.metric == "exponent" and record.x == 0]
     ends = [record.value for record in records if record.metric == "exponent" and record.x == TINY.epochs]
@@ -149,7 +154,7 @@ def test_token_weights_are_those_of_the_trained_network(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(experiment, "train", watched)
     context = Context()
-    kept = list(experiment.measure(Trial("mnist-5k", "ggem", 0), TINY, context))
+    kept = list(experiment.measure(Trial("mnist-5k", "ggem", experiment.FIRST_SEED), TINY, context))
     (model,) = models
     assert isinstance(model, PooledVit)
     assert isinstance(model.pooling, GGeM)
@@ -163,6 +168,40 @@ def test_token_weights_are_those_of_the_trained_network(monkeypatch: pytest.Monk
     assert [record.value for record in kept if record.metric == "accuracy"] == [pytest.approx(correct)]
 
 
+def test_exponents_of_every_arm_learn_faster_than_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimizer's rates, as torch was given them; AdamW's first step is as long as the rate."""
+    rates: dict[str, list[tuple[int, float, float]]] = {}
+    train = experiment.train
+
+    def watched(model: PooledVit, *args: object, groups: Callable[[nn.Module], Any], **kwargs: object) -> object:
+        rates[arm] = [(len(group["params"]), group["lr"], group["weight_decay"]) for group in groups(model)]
+        return train(model, *args, groups=groups, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(experiment, "train", watched)
+    settings = TINY.model_copy(update={"learning_rate": 1e-3, "exponent_rate_factor": 10.0})
+    for arm in ARMS:
+        kept = list(experiment.measure(Trial("mnist-5k", arm, 0), settings, Context()))
+        learned = isinstance(pooled_by(arm).pooling, GGeM) and not arm.startswith("p fixed")
+        weights = rates[arm][0]
+        assert weights[1:] == (1e-3, 0.0)
+        assert rates[arm][1:] == ([(1, 1e-2, 0.0)] if learned else [])
+        moved = [abs(record.value - 3.0) for record in kept if record.metric == "exponent" and record.x == 1]
+        assert len(moved) == {"ggem": 4, "gem": 1}.get(arm, 0)
+        assert all(0.005 < each < 0.021 for each in moved)  # two steps of at most 0.01, along a schedule
+
+
+def test_the_heads_dependence_is_the_mean_over_its_matrix(records: list[Record]) -> None:
+    for arm in experiment.CLAIMED:
+        pairs = {
+            record.unit: record.value for record in records if (record.arm, record.metric) == (arm, "head_dependence")
+        }
+        across = [value for unit, value in pairs.items() if unit is not None and unit[5] != unit[-1]]
+        whole = [record.value for record in records if (record.arm, record.metric) == (arm, "head_correlation")]
+        assert len(pairs) == 10
+        if arm in ("average", "class-token"):  # the others have channels without variance, so heads weigh differently
+            assert whole == [pytest.approx(np.mean(across))]
+
+
 def test_a_diverged_training_has_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = TINY.model_copy(update={"learning_rate": 1e30})
     kept = list(experiment.measure(Trial("mnist-5k", "average", 0), settings, Context()))
@@ -172,7 +211,7 @@ def test_a_diverged_training_has_no_score(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_pictures_are_drawn_and_photographs_are_not(records: list[Record], tmp_path: Path) -> None:
     drawn = [figure.file for figure in experiment.figures(TINY, records, Context(), tmp_path)]
-    kinds = ("accuracy", "retrieval", "heads", "exponents", "token-weights")
+    kinds = ("accuracy", "retrieval", "heads", "dependence", "exponents", "token-weights")
     assert drawn == [f"{kind}-mnist-5k.png" for kind in kinds]
     assert all((tmp_path / file).stat().st_size > 1000 for file in drawn)
     assert "cifar10" not in experiment.SHOWN
@@ -213,6 +252,15 @@ def test_a_timm_backbone_learns_from_a_folder_of_images(folder: Path) -> None:
     assert values["parameters_beyond_groups"] == 0
     assert len([record for record in kept if record.metric == "exponent" and record.x == 1]) == 3  # its heads
     assert "token_weight" not in values
+
+
+def test_the_resolution_of_a_folder_is_a_setting(folder: Path) -> None:
+    settings = BACKBONE.model_copy(update={"image_size": 48})
+    data = experiment.subset("imagefolder", settings, Context(data_root=folder))
+    assert data.train.image_shape == (48, 48, 3)
+    assert network("ggem", settings, data, seed=0).model.tokens(torch.rand(1, 3, 48, 48)).shape == (1, 9, 192)
+    assert experiment.experiment.presets["paper"].image_size == 224
+    assert settings.loader_options("cifar10") == {}
 
 
 def test_arms_of_a_timm_backbone_read_what_timm_reads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from cenote.errors import ArgumentError
-from cenote.pooling.ggem.features import head_correlation, mean_average_precision
+from cenote.pooling.ggem.features import head_correlation, head_dependence, mean_average_precision
 
 
 def test_mean_average_precision_is_that_of_scikit_learn() -> None:
@@ -69,3 +70,17 @@ def test_queries_leave_a_gallery(queries: int) -> None:
 def test_heads_divide_the_channels(heads: int) -> None:
     with pytest.raises(ArgumentError, match=f"divide the 4 channels, got {heads}"):
         head_correlation(np.ones((6, 4)), heads)
+
+
+def test_the_dependence_of_two_heads_is_numpys_over_their_channels() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6))
+    table = np.abs(np.corrcoef(features.T))
+    matrix = head_dependence(features, 3)
+    for row, column in itertools.product(range(3), repeat=2):
+        pairs = [table[a, b] for a in range(6) for b in range(6) if (a // 2, b // 2) == (row, column) and a != b]
+        assert matrix[row, column] == pytest.approx(np.mean(pairs), rel=1e-12)
+    features[:, 2:4] = 1.0
+    assert np.array_equal(np.isnan(head_dependence(features, 3)), [[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    features[0, 0] = np.inf
+    assert np.isnan(head_dependence(features, 3)).all()

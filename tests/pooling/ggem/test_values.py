@@ -312,3 +312,35 @@ def test_numpy_and_torch_agree_on_what_a_group_is() -> None:
     each = p[np.arange(6) * 3 // 6]
     expected = np.array([stats.pmean(x[0, :, c].numpy(), each[c]) for c in range(6)])
     assert ggem_pool(x, torch.from_numpy(p))[0].numpy() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.0, 5e-4, 1.0, 3.0, torch.inf])
+def test_an_infinite_token_makes_the_mean_infinite(p: float) -> None:
+    """As in the formula; the other channel is what it is without the infinity."""
+    x = torch.tensor([[[1.0, 2.0], [torch.inf, 4.0], [3.0, 1.0]]])
+    pooled = ggem_pool(x, p, allow_negative_p=True)
+    assert pooled[0, 0] == torch.inf
+    assert torch.equal(pooled[:, 1], ggem_pool(x[..., 1:], p, allow_negative_p=True)[:, 0])
+    without = ggem_pool(x, p, torch.tensor([[True, False, True]]), allow_negative_p=True)
+    torch.testing.assert_close(without, ggem_pool(x[:, [0, 2]], p, allow_negative_p=True))
+
+
+def test_an_infinite_token_does_not_count_below_zero() -> None:
+    """inf to a negative power is 0: two of three tokens are summed, and three divide."""
+    x = torch.tensor([[[1.0], [torch.inf], [3.0]]], dtype=torch.float64)
+    expected = ((1.0**-2 + 3.0**-2) / 3) ** -0.5
+    assert ggem_pool(x, -2.0, allow_negative_p=True).item() == pytest.approx(expected, rel=1e-12)
+    assert ggem_pool(x, -torch.inf, allow_negative_p=True).item() == 1.0
+    assert ggem_pool(x[:, 1:2], -2.0, allow_negative_p=True).item() == torch.inf
+
+
+def test_a_dimension_counted_from_the_end_is_the_same() -> None:
+    x = torch.rand(2, 3, 4, 5)
+    assert torch.equal(ggem_pool(x, dim=(-2, -1)), ggem_pool(x))
+    assert torch.equal(ggem_pool(x[0], dim=-2), ggem_pool(x[0]))
+
+
+def test_exponents_may_be_numpys_or_torchs() -> None:
+    for p in ((1.0, 2.5), np.array([1.0, 2.5], np.float32), torch.tensor([1.0, 2.5])):
+        assert GGeM(4, 2, p).p.tolist() == [1.0, 2.5]  # type: ignore[arg-type]
+    assert GGeM(4, 2, np.float32(2.5)).p.tolist() == [2.5, 2.5]  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from cenote.pooling.order_theory import Poset, all_posets
 from cenote.pooling.order_theory.commands import facts, read_poset
 from cenote.pooling.order_theory.hasse import draw_text, lay_out
 from cenote.pooling.order_theory.order_polytope import OrderPolytope
-from cenote.pooling.order_theory.polytope_pictures import faces, poolings
+from cenote.pooling.order_theory.polytope_pictures import edges, faces, poolings
 
 from .test_poset_algebra import crown
 
@@ -57,6 +57,35 @@ def test_a_polygon_is_its_only_face_and_goes_around() -> None:
     (square,) = faces([[0, 0, 1], [1, 1, 1], [1, 0, 1], [0, 1, 1]])
     assert {float(np.abs(a - b).sum()) for a, b in zip(square, np.roll(square, 1, axis=0), strict=True)} == {1.0}
     assert not list(faces([[0, 0, 0], [1, 1, 1]]))
+
+
+@pytest.mark.parametrize("poset", all_posets(3), ids=Poset.hasse)
+def test_an_edge_is_hidden_if_both_of_its_facets_are_turned_away(poset: Poset) -> None:
+    """Facets by their inequalities, whose normals point outwards; an edge lies on two of them."""
+    polytope = OrderPolytope(poset)
+    towards = np.array([0.8, 0.5, 0.3])
+    matrix, bounds = polytope.facets
+    seen, hidden = edges(polytope.vertices, towards)
+    count = len(polytope.vertices) + len(bounds) - 2  # Euler
+    assert len(seen) + len(hidden) == count
+    for some, expected in ((seen, True), (hidden, False)):
+        for edge in some:
+            facing = [matrix[i] @ towards > 0 for i in range(len(bounds)) if np.allclose(edge @ matrix[i], bounds[i])]
+            assert len(facing) == 2
+            assert any(facing) == expected
+
+
+def test_what_is_flat_hides_nothing() -> None:
+    assert [len(some) for some in edges(np.eye(3), (1, 1, 1))] == [3, 0]
+    assert [len(some) for some in edges([[0, 0, 0], [1, 1, 1]], (1, 1, 1))] == [1, 0]
+    assert [len(some) for some in edges([[0, 0, 0]], (1, 1, 1))] == [0, 0]
+
+
+def test_the_five_polytopes_on_three_points_are_listed() -> None:
+    rows = [line.split() for line in call("polytopes").splitlines()[1:]]
+    assert sorted(tuple(word for word in row if word.isdigit() or "/" in word)[-3:] for row in rows) == [
+        ("4", "4", "1/6"), ("5", "5", "1/3"), ("5", "5", "1/3"), ("6", "5", "1/2"), ("8", "6", "1"),
+    ]  # fmt: skip
 
 
 # --- diagrams -----------------------------------------------------------------------------------------------------
@@ -112,7 +141,8 @@ def test_show_says_the_facts_of_the_n() -> None:
 def test_the_filter_is_written_in_the_points_that_were_given() -> None:
     assert dict(facts(Poset.from_hasse("4<1, 2, 3")))["filter"] == "r(x1 + r(x4)) + r(x2) + r(x3)"
     assert dict(facts(Poset.from_hasse("1<2, 1<3, 1<4")))["dual"] == "2<1, 3<1, 4<1 (dual claw, index 0)"
-    assert "filter" not in dict(facts(Poset.chain(5)))
+    assert dict(facts(Poset.chain(5)))["filter"] == "r(x5 + r(x4 + r(x3 + r(x2 + r(x1)))))"
+    assert dict(facts(Poset.from_hasse("1<2>3<4>5")))["filter"].startswith("max(")
     assert dict(facts(Poset.chain(1)))["Ehrhart polynomial"] == "t + 1"
 
 
@@ -127,6 +157,8 @@ def test_posets_are_read_as_a_user_writes_them() -> None:
     assert read_poset("chain", 7) == Poset.chain(7)
     assert read_poset("1<2", 3) == Poset(3, [(0, 1)])
     assert read_poset(" 13 ") == read_poset("chain", 4) == Poset.chain(4)
+    with pytest.raises(ArgumentError, match="poset 'chain' has 1500 points; at most 200 are drawn"):
+        read_poset("chain", 1500)
     with pytest.raises(ArgumentError, match="--points must be 4 or left out for the poset 'N', got 5"):
         read_poset("N", 5)
 
@@ -140,7 +172,11 @@ def test_the_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert low < 80 < 250 < high
     call("show", "chain", "--points", "1", "--png", str(path))
     call("show", "chain", "--points", "3", "--png", str(path))
-    call("compare", "--png", str(path))
+    for command in ("compare", "polytopes", "table"):
+        path.unlink()
+        assert str(path) in call(command, "--png", str(path), columns=300)
+        with Image.open(path) as picture:
+            assert picture.size[0] == 1120
     assert "figures are saved as .png" in call("show", "N", "--png", str(tmp_path / "n.jpg"), code=2)
     assert "could not be written" in call("show", "N", "--png", str(tmp_path / "no" / "n.png"), code=2)
     assert [file.name for file in tmp_path.iterdir()] == ["n.png"]

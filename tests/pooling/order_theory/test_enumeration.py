@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 
 import networkx as nx
 import pytest
 
 from cenote.errors import ArgumentError, ArgumentTypeError
-from cenote.pooling.order_theory import Poset, all_posets, labelled_posets
+from cenote.pooling.order_theory import Poset, all_posets, enumeration, labelled_posets
 from cenote.pooling.order_theory.four_points import HASSE
 
 from .brute_force import all_labelled_orders
@@ -35,8 +36,13 @@ def test_as_many_classes_as_known(n: int) -> None:
 
 
 @pytest.mark.slow
-def test_classes_on_seven_points() -> None:
-    assert len(all_posets(7)) == CLASSES[7]
+@pytest.mark.parametrize(("n", "seconds"), [(6, 5.0), (7, 120.0)])
+def test_classes_are_listed_in_time(n: int, seconds: float) -> None:
+    """From nothing, with an empty cache, in processor time, which other processes do not lengthen."""
+    enumeration._classes.cache_clear()
+    start = time.process_time()
+    assert len(all_posets(n)) == CLASSES[n]
+    assert time.process_time() - start < seconds
 
 
 @pytest.mark.parametrize("n", range(6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from scipy.spatial import ConvexHull
@@ -26,7 +27,7 @@ from cenote.pooling.order_theory import (
     poset_polynomial,
 )
 
-from .brute_force import Order, best
+from .brute_force import Order
 
 ONE = Poset(1)
 C2, A2 = Poset.chain(2), Poset.antichain(2)
@@ -35,17 +36,28 @@ N = Poset.from_hasse("1<2>3<4")
 Composition = tuple[Poset, list[Poset]]
 
 
+MOST = 9
+"""Points of a composition: the brute force looks at all 512 sets of them."""
+
+
 def random_compositions(count: int, seed: int) -> list[Composition]:
-    """Posets on one to four points, of parts on one to three."""
+    """Posets on two to four points, of parts on one to four, with at most ``MOST`` points in all."""
     generator = np.random.default_rng(seed)
-    outer = [poset for n in range(1, 5) for poset in labelled_posets(n)]
-    inner = [poset for n in range(1, 4) for poset in labelled_posets(n)]
-    chosen = [outer[index] for index in generator.integers(len(outer), size=count)]
-    return [(poset, [inner[i] for i in generator.integers(len(inner), size=poset.n)]) for poset in chosen]
+    named = {n: labelled_posets(n) for n in range(1, 5)}
+
+    def draw(n: int) -> Poset:
+        return named[n][generator.integers(len(named[n]))]
+
+    compositions: list[Composition] = []
+    while len(compositions) < count:
+        sizes = generator.choice([1, 2, 2, 3, 3, 4], generator.integers(2, 5)).tolist()
+        if sum(sizes) <= MOST:
+            compositions.append((draw(len(sizes)), [draw(size) for size in sizes]))
+    return compositions
 
 
-def lexicographic(poset: Poset, parts: list[Poset]) -> tuple[int, Order]:
-    """Number of points and relations of the lexicographic sum, by its definition."""
+def by_definition(poset: Poset, parts: list[Poset]) -> tuple[int, Order]:
+    """Number of points and relations of the lexicographic sum: pairs of places, compared part by part."""
     places = [(i, x) for i, part in enumerate(parts) for x in range(part.n)]
     pairs = itertools.product(enumerate(places), repeat=2)
     return len(places), frozenset(
@@ -53,32 +65,88 @@ def lexicographic(poset: Poset, parts: list[Poset]) -> tuple[int, Order]:
     )
 
 
+def all_up_sets(points: int, relations: Order) -> npt.NDArray[np.int64]:
+    """The sets, of all 2ⁿ, that no relation leads out of, as rows of zeros and ones in lexicographic order."""
+    rows = np.array(list(itertools.product((0, 1), repeat=points)))
+    closed = [rows[:, a] <= rows[:, b] for a, b in relations]
+    return rows[np.all(closed, axis=0)] if closed else rows
+
+
+def test_the_random_compositions_are_no_trivial_ones() -> None:
+    """Parts of one point change nothing: most draws have at least two others, and few compositions are small."""
+    compositions = random_compositions(1000, seed=0)
+    others = np.array([sum(part.n > 1 for part in parts) for _, parts in compositions])
+    points = np.array([sum(part.n for part in parts) for _, parts in compositions])
+    related = np.array([any(part.covers for part in parts) and bool(poset.covers) for poset, parts in compositions])
+    assert (others >= 2).sum() >= 800
+    assert (points >= 6).sum() >= 650
+    assert related.sum() >= 700
+    assert {poset.n for poset, _ in compositions} == {2, 3, 4}
+
+
+def test_the_lexicographic_sum_is_the_one_of_the_definition() -> None:
+    """1,000 random compositions, pair by pair; and point by point, which makes the same."""
+    for poset, parts in random_compositions(1000, seed=0):
+        points, relations = by_definition(poset, parts)
+        whole = poset.lexicographic(parts)
+        pairs = itertools.product(range(points), repeat=2)
+        assert whole.n == points
+        assert {(a, b) for a, b in pairs if whole.less(a, b)} == relations
+        partial = poset
+        for point in reversed(range(poset.n)):  # the last first, so that the names of those before stay
+            partial = partial.compose(point, parts[point])
+        assert partial == whole
+
+
 def test_polynomials_compose_as_posets_do() -> None:
-    """1,000 random compositions, at random places, against the largest sum over up-sets of the lexicographic sum."""
+    """1,000 random compositions: the monomials are the up-sets of the definition, the values the largest sums."""
     generator = np.random.default_rng(1)
     for poset, parts in random_compositions(1000, seed=0):
-        points, relations = lexicographic(poset, parts)
-        if points > 6:  # the brute force tries all subsets
-            parts = [part if index < 1 else ONE for index, part in enumerate(parts)]
-            points, relations = lexicographic(poset, parts)
-        x = generator.standard_normal((3, points))
+        up_sets = all_up_sets(*by_definition(poset, parts))
         f = compose_polynomials(poset, [poset_polynomial(part) for part in parts])
-        np.testing.assert_allclose(f(x), best(x, relations)[0], rtol=0, atol=1e-12)
+        assert np.array_equal(f.exponents, up_sets)
+        assert not f.coefficients.any()
+        x = generator.standard_normal((3, up_sets.shape[1]))
+        np.testing.assert_allclose(f(x), (x @ up_sets.T).max(-1), rtol=0, atol=1e-12)
 
 
 def test_polytopes_compose_as_posets_do() -> None:
-    for poset, parts in random_compositions(25, seed=1):
+    """1,000 random compositions: corners are the up-sets of the definition, support their largest sums."""
+    generator = np.random.default_rng(2)
+    for poset, parts in random_compositions(1000, seed=1):
+        up_sets = all_up_sets(*by_definition(poset, parts))
         composed = compose_polytopes(poset, [OrderPolytope(part).polytope for part in parts])
-        assert composed == OrderPolytope(poset.lexicographic(parts)).polytope
+        assert np.array_equal(composed.points, up_sets)  # corners of a cube, so each is a vertex of the hull
+        x = generator.standard_normal((3, up_sets.shape[1]))
+        np.testing.assert_allclose(composed.support(x), (x @ up_sets.T).max(-1), rtol=0, atol=1e-12)
+
+
+def test_composed_polytopes_hold_the_order_preserving_maps() -> None:
+    """Membership in the hull, by a linear program, against the inequalities of the definition."""
+    generator = np.random.default_rng(3)
+    found = []
+    for poset, parts in random_compositions(40, seed=2):
+        points, relations = by_definition(poset, parts)
+        composed = compose_polytopes(poset, [OrderPolytope(part).polytope for part in parts])
+        assert np.array_equal(composed.vertices, all_up_sets(points, relations))
+        line = np.argsort(all_up_sets(points, relations).sum(0))  # sorted values along it are order-preserving
+        inside, outside = generator.random((2, points)), generator.uniform(-0.5, 1.5, (2, points))
+        inside[:, line] = np.sort(inside, axis=1)
+        for y in (*inside, *outside):
+            expected = all(y[a] <= y[b] for a, b in relations) and 0 <= y.min() <= y.max() <= 1
+            assert composed.contains(y).item() == expected
+            found.append(expected)
+    assert 80 <= sum(found) <= 120
 
 
 def test_networks_compose_as_posets_do() -> None:
-    generator = np.random.default_rng(2)
-    for poset, parts in random_compositions(25, seed=2):
-        whole = poset.lexicographic(parts)
+    """Eighths are exact in float64, so that the values are equal, not near."""
+    generator = np.random.default_rng(4)
+    for poset, parts in random_compositions(500, seed=3):
+        up_sets = all_up_sets(*by_definition(poset, parts))
         network = compose_networks(poset, [poset_network(part) for part in parts])
-        x = generator.integers(-80, 81, (40, whole.n)) / 8
-        assert np.array_equal(network(torch.from_numpy(x)).numpy()[:, 0], OrderPolytope(whole).support(x))
+        x = generator.integers(-80, 81, (40, up_sets.shape[1])) / 8
+        assert np.array_equal(network(torch.from_numpy(x)).numpy()[:, 0], (x @ up_sets.T).max(-1))
 
 
 def test_the_three_actions_agree_on_what_is_no_poset() -> None:

@@ -70,16 +70,49 @@ def head_correlation(features: NDArray[np.floating[Any]], heads: int) -> float:
         >>> round(head_correlation(np.array([[0.0, 0.0], [1.0, -2.0], [2.0, -4.0]]), heads=2), 6)
         1.0
     """
+    correlations, head = _correlations(features, heads)
+    other = head[:, None] != head[None, :]
+    return float(correlations[other].mean()) if other.any() else math.nan
+
+
+def head_dependence(features: NDArray[np.floating[Any]], heads: int) -> NDArray[np.float64]:
+    """Return the mean absolute correlation between the channels of each two heads, (heads, heads).
+
+    What ``head_correlation`` averages, head by head; the diagonal has that between different channels of one head.
+    Arguments and errors are those of ``head_correlation``.
+
+    Returns:
+        A symmetric matrix; NaN where a feature is not finite or there are no two channels that vary.
+
+    Raises:
+        ArgumentError: As ``head_correlation``.
+
+    Example:
+        >>> head_dependence(np.eye(4), heads=2).round(3)  # any two of these channels correlate by -1/3
+        array([[0.333, 0.333],
+               [0.333, 0.333]])
+    """
+    correlations, head = _correlations(features, heads)
+    different = ~np.eye(len(head), dtype=bool)
+    matrix = np.full((heads, heads), math.nan)
+    for row in range(heads):
+        for column in range(heads):
+            pairs = different & (head[:, None] == row) & (head[None, :] == column)
+            if pairs.any():
+                matrix[row, column] = correlations[pairs].mean()
+    return matrix
+
+
+def _correlations(features: NDArray[np.floating[Any]], heads: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the absolute correlations of the channels that vary, and the head of each; none if one is not finite."""
     channels = features.shape[1]
     if heads < 2 or channels % heads:
         raise ArgumentError(f"heads must be at least 2 and divide the {channels} channels, got {heads}")
     if not np.isfinite(features).all():
-        return math.nan
+        return np.zeros((0, 0)), np.zeros(0, np.int64)
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     lengths = np.linalg.norm(centred, axis=0)
     # A constant channel of float32 has a variance of rounding alone.
     varies = lengths > 1e-6 * np.linalg.norm(features.astype(np.float64), axis=0)
     unit = centred[:, varies] / lengths[varies]
-    head = (np.arange(channels) // (channels // heads))[varies]
-    other = head[:, None] != head[None, :]
-    return float(np.abs(unit.T @ unit)[other].mean()) if other.any() else math.nan
+    return np.abs(unit.T @ unit), (np.arange(channels) // (channels // heads))[varies]

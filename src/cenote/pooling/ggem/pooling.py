@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import Literal
 
 import torch
@@ -60,7 +61,8 @@ def ggem_pool(
             positive without ``allow_negative_p``, or another argument has a value that is not allowed. The values of
             a mask and of a tensor p are looked at on the CPU, outside of ``torch.compile``, only; elsewhere a sample
             without tokens gives NaN.
-        ArgumentTypeError: If ``x`` is not a floating-point tensor or the mask is not boolean.
+        ArgumentTypeError: If ``x`` is not a floating-point tensor, the mask is not boolean, or ``p``, ``dim`` or
+            ``eps`` is no number of its kind.
 
     Example:
         >>> x = torch.tensor([[[1.0, 1.0], [7.0, 7.0]]])  # two tokens with two channels
@@ -139,6 +141,7 @@ class GGeM(nn.Module):
     Raises:
         ArgumentError: If G does not divide D, the number of exponents is not G, or one is not allowed; in a forward
             pass as ``ggem_pool``, so also where learning has driven a free exponent to 0.
+        ArgumentTypeError: If ``dim``, ``groups``, ``p`` or ``eps`` is no number of its kind.
 
     Example:
         >>> pool = GGeM(dim=192, groups=3)
@@ -158,9 +161,9 @@ class GGeM(nn.Module):
         allow_negative_p: bool = False,
     ) -> None:
         super().__init__()
-        if groups < 1:
-            raise ArgumentError(f"groups must be at least 1, got {groups}")
+        _check_count("groups", groups)
         if dim is not None:
+            _check_count("dim", dim)
             _check_groups(groups, dim)
         if parametrization not in ("free", "softplus"):
             raise ArgumentError(f"parametrization must be 'free' or 'softplus', got {parametrization!r}")
@@ -220,6 +223,7 @@ class GeM(GGeM):
 
     Raises:
         ArgumentError: As ``GGeM``.
+        ArgumentTypeError: As ``GGeM``.
 
     Example:
         >>> GeM()(torch.randn(2, 512, 7, 7)).shape
@@ -260,7 +264,7 @@ def _problem(
     axis = 2 if pooled[0] == 2 else 1
     flat = x.flatten(pooled[0], pooled[-1])
     channels = flat.shape[3 - axis]
-    exponents = torch.as_tensor(p, device=x.device) if isinstance(p, Tensor) else x.new_tensor(p, dtype=torch.float64)
+    exponents = _real_tensor(p).to(x.device) if isinstance(p, Tensor) else x.new_tensor(_real(p), dtype=torch.float64)
     if exponents.dim() > 1 or exponents.numel() == 0:
         raise ArgumentError(f"p must be one number or a vector of them, got shape {tuple(exponents.shape)}")
     exponents = exponents.reshape(-1)
@@ -279,7 +283,10 @@ def _pooled(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
         raise ArgumentError(f"x must be tokens (B, N, D) or maps (B, D, H, W), got shape {tuple(x.shape)}")
     if dim is None:
         return defaults[x.dim()]
-    pooled = tuple(sorted(d % x.dim() for d in ([dim] if isinstance(dim, int) else dim)))
+    given = tuple(dim) if isinstance(dim, Sequence) and not isinstance(dim, str) else (dim,)
+    if not all(isinstance(d, int) and not isinstance(d, bool) for d in given):
+        raise ArgumentTypeError(f"dim must be a whole number or a sequence of them, got {dim!r}")
+    pooled = tuple(sorted(d + x.dim() if d < 0 else d for d in given))
     allowed = ((1,), (2,)) if x.dim() == 3 else ((1, 2), (2, 3))
     if pooled not in allowed:
         raise ArgumentError(f"dim must be {' or '.join(map(str, allowed))} for {x.dim()} dimensions, got {dim}")
@@ -299,6 +306,13 @@ def _checked_mask(mask: Tensor, x: Tensor, pooled: tuple[int, ...]) -> Tensor:
     return keep
 
 
+def _check_count(name: str, count: int) -> None:
+    if not isinstance(count, Integral) or isinstance(count, bool):
+        raise ArgumentTypeError(f"{name} must be a whole number, got {count!r}")
+    if count < 1:
+        raise ArgumentError(f"{name} must be at least 1, got {count}")
+
+
 def _check_groups(groups: int, channels: int) -> None:
     if channels % groups:
         divisors = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
@@ -306,6 +320,8 @@ def _check_groups(groups: int, channels: int) -> None:
 
 
 def _check_eps(eps: float) -> None:
+    if not isinstance(eps, Real) or isinstance(eps, bool):
+        raise ArgumentTypeError(f"eps must be a positive number, got {eps!r}")
     if not (math.isfinite(eps) and eps > 0):
         raise ArgumentError(f"eps must be a positive number, got {eps}")
 
@@ -319,11 +335,25 @@ def _check_signs(p: Tensor, negative: str, allow_negative_p: bool) -> None:
         raise ArgumentError(f"p must be positive, got {p.tolist()}; pass allow_negative_p=True for other exponents")
 
 
-def _one_a_group(p: float | Sequence[float], groups: int) -> Tensor:
-    exponents = torch.tensor([p] * groups if isinstance(p, int | float) else list(p), dtype=torch.float32)
-    if exponents.shape != (groups,):
-        raise ArgumentError(f"p must be one number or {groups}, one for each group, got {tuple(exponents.shape)}")
+def _one_a_group(p: float | Sequence[float] | Tensor, groups: int) -> Tensor:
+    given = p.tolist() if isinstance(p, Tensor) else p
+    values = list(given) if isinstance(given, Iterable) else [given] * groups
+    exponents = torch.tensor([_real(value) for value in values], dtype=torch.float32)
+    if len(exponents) != groups:
+        raise ArgumentError(f"p must be one number or {groups}, one for each group, got {len(exponents)}")
     return exponents
+
+
+def _real(p: object) -> float:
+    if not isinstance(p, Real) or isinstance(p, bool):
+        raise ArgumentTypeError(f"p must be a number, got {p!r}")
+    return float(p)
+
+
+def _real_tensor(p: Tensor) -> Tensor:
+    if p.is_complex() or p.dtype is torch.bool:
+        raise ArgumentTypeError(f"p must be a tensor of real numbers, got {p.dtype}")
+    return p
 
 
 def _can_look_at(values: Tensor) -> bool:

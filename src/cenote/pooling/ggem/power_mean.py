@@ -30,7 +30,8 @@ def power_mean(
     """Return y = ((1/N) Σ_i max(x_i, floor)^p)^{1/p}, computed in float32 (float64 for float64).
 
     Entries below the floor get no gradient. In |p| < 10⁻³, ln y lies on the line between the geometric mean and the
-    value at ±10⁻³, so that y is continuous and increases with p there too.
+    value at ±10⁻³, so that y is continuous and increases with p there too. An infinite entry makes the mean with
+    p ≥ 0 infinite, and its gradient NaN.
 
     Args:
         x: Floating point; ``axis`` holds the tokens, the other one of dimensions 1 and 2 the channels.
@@ -113,7 +114,9 @@ def _value(x: Tensor, p: Tensor, reference: Tensor, mask: Tensor | None, floor: 
     if mask is not None:
         buffer.masked_fill_(~mask, 0)
     log_mean = (buffer.sum(axis, keepdim=True) / count).log() / exponent
-    return reference * torch.where(share < 1, mean_log.lerp(log_mean, share), log_mean).exp()
+    ratio = torch.where(share < 1, mean_log.lerp(log_mean, share), log_mean).exp()
+    # inf / inf is NaN, yet a mean whose reference is infinite is infinite itself.
+    return torch.where(reference.isinf(), reference, reference * ratio)
 
 
 class _Terms(NamedTuple):

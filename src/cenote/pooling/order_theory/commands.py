@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from cenote.errors import ArgumentError
 from cenote.lab import plots
-from cenote.lab.style import INK, QUIET, SUBJECT, house_style, single_figure
-from cenote.pooling.order_theory import polytope_pictures, table9
+from cenote.pooling.order_theory import polytope_pictures, poset_pictures, table9
+from cenote.pooling.order_theory.enumeration import all_posets
+from cenote.pooling.order_theory.filter_text import broken, filter_text
 from cenote.pooling.order_theory.four_points import HASSE, NAMES, resolve_poset
 from cenote.pooling.order_theory.gradient_reach import expected_reach
-from cenote.pooling.order_theory.hasse import draw_text, lay_out
+from cenote.pooling.order_theory.hasse import draw_text
 from cenote.pooling.order_theory.order_polytope import OrderPolytope
 from cenote.pooling.order_theory.poset import Poset
 from cenote.pooling.order_theory.poset_networks import is_series_parallel
@@ -30,12 +29,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 _TABLE_WIDTH = 132
 """Columns of the table of the sixteen: it is unreadable when wrapped, and a narrow terminal scrolls."""
 
-_WRAPPED = 40
-"""Characters of a line of facts beside the picture."""
-
-
-_CUBE = 2.2
-"""Inches under the diagram of three points for their polytope."""
+_MOST_POINTS = 200
+"""A diagram of more points shows nothing."""
 
 
 @app.callback()
@@ -53,20 +48,26 @@ def show(
     shown = read_poset(poset, points)
     lines = list(facts(shown))
     if png is not None:
-        plots.save(picture(shown, lines), png)
+        plots.save(poset_pictures.draw_with_facts(shown, lines), png)
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, text in lines:
-        table.add_row(name, text)
     console = Console(highlight=False, markup=False)
     console.print(draw_text(shown), "", sep="\n")
+    room = max(20, console.width - max(len(name) for name, _ in lines) - 2)
+    for name, text in lines:
+        table.add_row(name, "\n".join(broken(text, room)) if name in FORMULAS else text)
     console.print(table)
     if png is not None:
         console.print(f"picture: {png}", soft_wrap=True)
 
 
 @app.command()
-def table() -> None:
+def table(
+    png: Annotated[Path | None, typer.Option(help="Also draw the sixteen Hasse diagrams into this .png file.")] = None,
+) -> None:
     """List the paper's sixteen posets: polytopes, filters, gradients, and the printed accuracies."""
+    if png is not None:
+        named = {f"{index}: {NAMES[index]}": Poset.from_hasse(text) for index, text in enumerate(HASSE)}
+        plots.save(poset_pictures.draw_diagrams(named), png)
     rows = Table(box=None, pad_edge=False)
     for column in ("", "poset", "up-sets", "linear ext.", "facets", "volume", "filter", "with gradient", "Table 9, %"):
         rows.add_column(column, justify="left" if column in ("poset", "filter") else "right", no_wrap=True)
@@ -97,6 +98,8 @@ def table() -> None:
         f"{table9.simultaneous_half_width():.2f} points that differences must exceed to be told from chance together "
         "(Tukey, 95 %); that does not show that the filters are equal."
     )
+    if png is not None:
+        console.print(f"picture: {png}", soft_wrap=True)
 
 
 @app.command()
@@ -119,6 +122,28 @@ def compare(
         Console(highlight=False, markup=False).print(f"picture: {png}", soft_wrap=True)
 
 
+@app.command()
+def polytopes(
+    png: Annotated[Path | None, typer.Option(help="Also draw the five polytopes into this .png file.")] = None,
+) -> None:
+    """List the order polytopes of the five posets on three points, which can be drawn in space."""
+    five = {poset.hasse(): poset for poset in all_posets(3)}
+    if png is not None:
+        drawn = {name: OrderPolytope(poset).polytope for name, poset in five.items()}
+        plots.save(polytope_pictures.draw_side_by_side(drawn), png)
+    rows = Table(box=None, pad_edge=False)
+    for column in ("relations", "vertices", "facets", "volume", "filter"):
+        rows.add_column(column, justify="left" if column in ("relations", "filter") else "right")
+    for name, poset in five.items():
+        polytope = OrderPolytope(poset)
+        counts = (len(polytope.vertices), len(polytope.facets.bounds), polytope.volume)
+        rows.add_row(name, *map(str, counts), filter_text(poset))
+    console = Console(highlight=False, markup=False)
+    console.print(rows)
+    if png is not None:
+        console.print(f"picture: {png}", soft_wrap=True)
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
@@ -126,8 +151,15 @@ def read_poset(text: str, points: int | None = None) -> Poset:
     """Return the poset that an index, a name or a Hasse string stands for; ``points`` where the text leaves it open.
 
     Raises:
-        ArgumentError: If it stands for none.
+        ArgumentError: If it stands for none, or for one that is too large to be drawn.
     """
+    read = _read(text, points)
+    if read.n > _MOST_POINTS:
+        raise ArgumentError(f"poset {text!r} has {read.n} points; at most {_MOST_POINTS} are drawn")
+    return read
+
+
+def _read(text: str, points: int | None) -> Poset:
     if text.strip().isdigit():
         return resolve_poset(int(text))
     if any(sign in text for sign in "<>,;"):
@@ -142,6 +174,10 @@ def read_poset(text: str, points: int | None = None) -> Poset:
 
 
 # --- facts --------------------------------------------------------------------------------------------------------
+
+
+FORMULAS = frozenset({"Ehrhart polynomial", "filter"})
+"""Facts that are broken as formulas are, not as text is."""
 
 
 def facts(poset: Poset) -> Iterator[tuple[str, str]]:
@@ -165,8 +201,7 @@ def facts(poset: Poset) -> Iterator[tuple[str, str]]:
         yield "Ehrhart polynomial", f"not computed: {error}"
     yield "series-parallel", "yes" if is_series_parallel(poset) else "no"
     yield "dual", _dual(poset)
-    if index is not None:
-        yield "filter", table9.closed_form(index, names)
+    yield "filter", filter_text(poset) if index is None else table9.closed_form(index, names)
 
 
 def _among_the_sixteen(poset: Poset) -> tuple[int | None, tuple[str, str, str, str]]:
@@ -196,41 +231,3 @@ def _polynomial(coefficients: Sequence[Fraction]) -> str:
             variable = "" if not power else "t" if power == 1 else f"t^{power}"
             parts.append(("- " if factor < 0 else "+ ") + " ".join(filter(None, (size, variable))))
     return " ".join(parts).removeprefix("+ ")
-
-
-# --- picture ------------------------------------------------------------------------------------------------------
-
-
-@house_style()
-def picture(poset: Poset, lines: Sequence[tuple[str, str]]) -> Figure:
-    """Draw the Hasse diagram, with the facts beside it."""
-    diagram = lay_out(poset)
-    places = [*diagram.places.values(), *(place for path in diagram.edges.values() for place in path)]
-    levels = max((level for _, level in places), default=0)
-    texts = [(name, textwrap.wrap(text.partition(" (vertices")[0], _WRAPPED)) for name, text in lines]
-    rows = sum(len(wrapped) for _, wrapped in texts)
-    in_space = poset.n == 3
-    height = max(0.23 * rows + 0.4, 0.62 * levels + 0.9 + (_CUBE if in_space else 0))
-    figure, axes = single_figure(height)
-    figure.set_layout_engine("none")
-    below = _CUBE / height if in_space else 0.0
-    axes.set_position((0.02, below + 0.04 * (1 - below), 0.33, 0.92 * (1 - below)))
-    if in_space:
-        space = figure.add_axes((0.02, 0.0, 0.33, below), projection="3d")
-        polytope_pictures.draw_polytope(space, OrderPolytope(poset).polytope)
-    for path in diagram.edges.values():
-        axes.plot(*zip(*path, strict=True), color=QUIET, linewidth=1.4, zorder=1)
-    for point, (x, level) in diagram.places.items():
-        axes.plot([x], [level], "o", color="white", markeredgecolor=SUBJECT, markeredgewidth=1.6, markersize=19)
-        axes.annotate(f"{point + 1}", (x, level), ha="center", va="center_baseline", color=INK)
-    half = max([1.0, *(abs(x) for x, _ in places)])
-    axes.set_xlim(-half - 0.4, half + 0.4)
-    axes.set_ylim(-0.5, levels + 0.5)
-    axes.set_axis_off()
-    y = 0.5 + 0.115 * (rows - 1) / height
-    for name, wrapped in texts:
-        figure.text(0.37, y, name, color=QUIET, va="center_baseline")
-        for text in wrapped:
-            figure.text(0.565, y, text, color=INK, va="center_baseline")
-            y -= 0.23 / height
-    return figure

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.pooling.order_theory.checks import real_numbers
 from cenote.pooling.order_theory.circuits import Circuit, Form
 from cenote.pooling.order_theory.rational import TropicalRational
 from cenote.pooling.order_theory.tropical import TropicalPolynomial
@@ -38,6 +39,7 @@ class IntegerLayer(nn.Module):
 
     Raises:
         ArgumentError: If weights are no integers, or shapes do not fit, or a bias or threshold is NaN or +∞.
+        ArgumentTypeError: If one is not made of real numbers.
 
     Example:
         >>> maximum = nn.Sequential(IntegerLayer([[1, -1], [0, 1]], threshold=[0, -torch.inf]),
@@ -57,14 +59,14 @@ class IntegerLayer(nn.Module):
         threshold: npt.ArrayLike | Tensor = 0.0,
     ) -> None:
         super().__init__()
-        matrix = np.asarray(weight)
+        matrix = real_numbers("weight", weight)
         if matrix.ndim != 2 or not np.isfinite(matrix).all() or not (matrix % 1 == 0).all():
             raise ArgumentError(f"weight must be integers of shape (O, I), got {weight!r}")
         outputs = len(matrix)
-        offsets = np.zeros(outputs) if bias is None else np.array(bias, dtype=np.float64)
+        offsets = np.zeros(outputs) if bias is None else real_numbers("bias", bias)
         if offsets.shape != (outputs,) or not np.isfinite(offsets).all():
             raise ArgumentError(f"bias must be {outputs} finite numbers, one an output, got {bias!r}")
-        floors = np.array(threshold, dtype=np.float64)
+        floors = real_numbers("threshold", threshold)
         if floors.shape not in ((), (outputs,)) or np.isnan(floors).any() or (floors == np.inf).any():
             raise ArgumentError(f"threshold must be a number or {outputs} numbers, real or -∞, got {threshold!r}")
         self.register_buffer("weight", torch.from_numpy(matrix.astype(np.int64)))
@@ -78,8 +80,8 @@ class IntegerLayer(nn.Module):
             ArgumentError: If the last dimension of ``x`` is not I.
             ArgumentTypeError: If ``x`` is not floating point.
         """
-        if not x.is_floating_point():
-            raise ArgumentTypeError(f"x must be a floating-point tensor, got {x.dtype}")
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise ArgumentTypeError(f"x must be a floating-point tensor, got {getattr(x, 'dtype', type(x).__name__)}")
         if x.shape[-1:] != self.weight.shape[1:]:
             raise ArgumentError(f"x must have shape (…, {self.weight.shape[1]}), got {tuple(x.shape)}")
         values = F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))

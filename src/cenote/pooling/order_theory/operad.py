@@ -19,6 +19,7 @@ from torch import nn
 
 from cenote.errors import ArgumentError
 from cenote.pooling.order_theory.bitmasks import points
+from cenote.pooling.order_theory.checks import need
 from cenote.pooling.order_theory.circuits import Circuit, Form
 from cenote.pooling.order_theory.networks import layers_of, network_of_circuit
 from cenote.pooling.order_theory.polytope import Polytope, product_of
@@ -41,13 +42,14 @@ def compose_polynomials(poset: Poset, parts: Sequence[TropicalPolynomial]) -> Tr
 
     Raises:
         ArgumentError: If there are not as many parts as points.
+        ArgumentTypeError: If ``poset`` or a part is something else.
 
     Example:
         >>> x = TropicalPolynomial([[0], [1]])
         >>> compose_polynomials(Poset.chain(2), [x, x])
         TropicalPolynomial: max(0, x2, x1 + x2)
     """
-    _check(poset, parts)
+    _check(poset, parts, TropicalPolynomial)
     blocks = _blocks([part.variables for part in parts])
     variables = sum(map(len, blocks))
     result = TropicalPolynomial.zero(variables)
@@ -81,13 +83,14 @@ def compose_polytopes(poset: Poset, parts: Sequence[Polytope]) -> Polytope:
 
     Raises:
         ArgumentError: If there are not as many parts as points.
+        ArgumentTypeError: If ``poset`` or a part is something else.
 
     Example:
         >>> segment = Polytope([[0], [1]])
         >>> compose_polytopes(Poset.chain(2), [segment, segment]).vertices.tolist()
         [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
-    _check(poset, parts)
+    _check(poset, parts, Polytope)
     hulls = []
     for minimal, others in _up_sets(poset):
         constants = [Polytope(np.full((1, part.dimension), float(i in others))) for i, part in enumerate(parts)]
@@ -119,7 +122,7 @@ def compose_networks(poset: Poset, parts: Sequence[nn.Module]) -> nn.Sequential:
         >>> compose_networks(Poset.chain(2), [one, one])(torch.tensor([3.0, -1.0])).tolist()
         [2.0]
     """
-    _check(poset, parts)
+    _check(poset, parts, nn.Module)
     networks = [layers_of(part) for part in parts]
     for number, layers in enumerate(networks):
         if len(layers[-1].weight) != 1:
@@ -157,6 +160,9 @@ def _blocks(sizes: Sequence[int]) -> list[range]:
     return [range(start, stop) for start, stop in pairwise(accumulate(sizes, initial=0))]
 
 
-def _check(poset: Poset, parts: Sequence[object]) -> None:
+def _check(poset: Poset, parts: Sequence[object], kind: type) -> None:
+    need("poset", poset, Poset)
+    for number, part in enumerate(need("parts", parts, Sequence)):  # type: ignore[type-abstract]
+        need(f"part {number}", part, kind)
     if len(parts) != poset.n:
         raise ArgumentError(f"parts must be as many as the points, {poset.n}, got {len(parts)}")

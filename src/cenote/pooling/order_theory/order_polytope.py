@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cenote.errors import ArgumentError, ArgumentTypeError
 from cenote.pooling.order_theory import bitmasks
 from cenote.pooling.order_theory.bitmasks import points
+from cenote.pooling.order_theory.checks import need, real_numbers
 from cenote.pooling.order_theory.hulls import Floats
 from cenote.pooling.order_theory.polytope import Polytope
 from cenote.pooling.order_theory.poset import Poset
@@ -41,6 +42,9 @@ class OrderPolytope:
     Args:
         poset: The poset.
 
+    Raises:
+        ArgumentTypeError: If ``poset`` is no ``Poset``.
+
     Example:
         >>> polytope = OrderPolytope(Poset.from_hasse("1<2>3<4"))
         >>> len(polytope.vertices), len(polytope.facets.bounds), polytope.volume
@@ -50,7 +54,7 @@ class OrderPolytope:
     """
 
     def __init__(self, poset: Poset) -> None:
-        self.poset = poset
+        self.poset = need("poset", poset, Poset)
 
     @classmethod
     def from_vertices(cls, vertices: npt.ArrayLike) -> OrderPolytope:
@@ -62,7 +66,7 @@ class OrderPolytope:
         Raises:
             ArgumentError: If they are not the vertices of an order polytope; the error says what is wrong.
         """
-        array = np.asarray(vertices)
+        array = real_numbers("vertices", vertices)
         if array.ndim != 2 or not np.isin(array, (0, 1)).all():
             raise ArgumentError(f"vertices must be zeros and ones of shape (V, N), got shape {array.shape}")
         given = {bitmasks.mask_of(np.flatnonzero(row).tolist()) for row in array}
@@ -212,7 +216,7 @@ class OrderPolytope:
 
 
 def _rows_of(array: npt.ArrayLike, dimension: int, name: str) -> Floats:
-    rows = np.asarray(array, dtype=np.float64)
+    rows = real_numbers(name, array)
     if rows.shape[-1:] != (dimension,):
         raise ArgumentError(f"{name} must have shape (…, {dimension}), got {rows.shape}")
     return rows

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 
 from cenote.errors import ArgumentError
+from cenote.pooling.order_theory.checks import need, real_numbers
 from cenote.pooling.order_theory.hulls import Floats, upper_vertices
 
 
@@ -27,6 +28,7 @@ class Polytope:
 
     Raises:
         ArgumentError: If ``points`` is not of that form.
+        ArgumentTypeError: If it is not made of real numbers.
 
     Example:
         >>> square = Polytope([[0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.5]])
@@ -37,7 +39,7 @@ class Polytope:
     """
 
     def __init__(self, points: npt.ArrayLike) -> None:
-        array = np.asarray(points, dtype=np.float64)
+        array = real_numbers("points", points)
         if array.ndim != 2 or not len(array) or not np.isfinite(array).all():
             raise ArgumentError(f"points must be finite numbers of shape (M, N) with M ≥ 1, got shape {array.shape}")
         self.points = np.unique(array + 0.0, axis=0)  # + 0.0 makes -0.0 one with 0.0
@@ -56,8 +58,15 @@ class Polytope:
         """Return max x·y over the polytope.
 
         Shapes: (…, N) to (…).
+
+        Raises:
+            ArgumentError: If the last dimension is not N.
+            ArgumentTypeError: If ``x`` is not made of real numbers.
         """
-        values: Floats = (np.asarray(x, dtype=np.float64) @ self.points.T).max(-1)
+        rows = real_numbers("x", x)
+        if rows.shape[-1:] != (self.dimension,):
+            raise ArgumentError(f"x must have shape (…, {self.dimension}), got {rows.shape}")
+        values: Floats = (rows @ self.points.T).max(-1)
         return values
 
     def contains(self, y: npt.ArrayLike, tolerance: float = 1e-9) -> npt.NDArray[np.bool_]:
@@ -68,7 +77,7 @@ class Polytope:
         Raises:
             ArgumentError: If the last dimension is not N.
         """
-        wanted = np.asarray(y, dtype=np.float64)
+        wanted = real_numbers("y", y)
         if wanted.shape[-1:] != (self.dimension,):
             raise ArgumentError(f"y must have shape (…, {self.dimension}), got {wanted.shape}")
         rows = wanted.reshape(-1, self.dimension)
@@ -116,7 +125,7 @@ class Polytope:
         return bool(answer.status == 0)
 
     def _check_dimension(self, other: Polytope) -> None:
-        if other.dimension != self.dimension:
+        if need("other", other, Polytope).dimension != self.dimension:
             raise ArgumentError(f"other must have dimension {self.dimension}, got {other.dimension}")
 
 

@@ -61,7 +61,7 @@ def draw_side_by_side(polytopes: Mapping[str, Polytope]) -> Figure:
 
 
 def draw_polytope(axes: Axes3D, polytope: Polytope) -> None:
-    """Draw a polytope of at most three coordinates between 0 and 1, inside the cube.
+    """Draw a polytope of at most three coordinates between 0 and 1, inside the cube; its hidden edges are dashed.
 
     Args:
         axes: Where to; its look is set here.
@@ -73,18 +73,55 @@ def draw_polytope(axes: Axes3D, polytope: Polytope) -> None:
     for a, b in combinations(corners, 2):
         if np.abs(a - b).sum() == 1:
             axes.plot(*zip(a, b, strict=True), color=QUIET, linewidth=0.5, linestyle=(0, (2, 3)))
+    seen, hidden = edges(vertices, _direction_of_view())
     for face in faces(vertices):
-        axes.add_collection3d(Poly3DCollection([face], facecolor=SUBJECT, edgecolor=SUBJECT, alpha=0.22, linewidth=0))
-        closed = np.concatenate([face, face[:1]])
-        axes.plot(*closed.T, color=SUBJECT, linewidth=1.3)
-    if len(vertices) == 2:
-        axes.plot(*vertices.T, color=SUBJECT, linewidth=1.3)
+        axes.add_collection3d(Poly3DCollection([face], facecolor=SUBJECT, edgecolor=SUBJECT, alpha=0.18, linewidth=0))
+    for edge in hidden:
+        axes.plot(*edge.T, color=SUBJECT, linewidth=0.8, linestyle=(0, (3, 2.5)))
+    for edge in seen:
+        axes.plot(*edge.T, color=SUBJECT, linewidth=1.3)
     axes.plot(*vertices.T, "o", color=SUBJECT, markersize=3.2)
     for axis, name in enumerate(("y₁", "y₂", "y₃")):
         axes.text(*(1.2 * np.eye(3)[axis]), name, color=QUIET, ha="center", va="center", fontsize=8.5)
+    axes.set_proj_type("ortho")  # so that one direction says of all faces which are seen
     axes.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    axes.set_box_aspect((1, 1, 1), zoom=1.02)
+    axes.set_box_aspect((1, 1, 1), zoom=0.95)
     axes.set_axis_off()
+
+
+def edges(vertices: npt.ArrayLike, towards: npt.ArrayLike) -> tuple[list[Floats], list[Floats]]:
+    """Return the edges of a polytope in space that are seen, and those that it hides itself, each as (2, 3).
+
+    An edge is seen from far away if one of its two faces is turned to the viewer. A polygon or a segment hides nothing.
+
+    Args:
+        vertices: (V, 3), all of them vertices.
+        towards: The direction towards the viewer, (3,).
+
+    Example:
+        >>> cube = np.array(list(product((0, 1), repeat=3)))
+        >>> [len(some) for some in edges(cube, (1, 1, 1))]  # three meet in the corner that is hidden
+        [9, 3]
+    """
+    points = np.asarray(vertices, dtype=np.float64)
+    if len(points) == 2:
+        return [points], []
+    middle, polygons = points.mean(axis=0), list(faces(points))
+    visible: dict[tuple[tuple[float, ...], ...], bool] = {}
+    for polygon in polygons:
+        normal = np.cross(polygon[1] - polygon[0], polygon[2] - polygon[0])
+        outward = normal * np.sign(normal @ (polygon[0] - middle))
+        turned = len(polygons) == 1 or bool(outward @ np.asarray(towards) > 1e-9)
+        for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            key = tuple(sorted((tuple(a.tolist()), tuple(b.tolist()))))
+            visible[key] = visible.get(key, False) or turned
+    seen = [np.array(key) for key, is_seen in visible.items() if is_seen]
+    return seen, [np.array(key) for key, is_seen in visible.items() if not is_seen]
+
+
+def _direction_of_view() -> Floats:
+    elevation, azimuth = np.radians((_ELEVATION, _AZIMUTH))
+    return np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
 
 
 def faces(vertices: npt.ArrayLike) -> Iterator[Floats]:

@@ -9,6 +9,7 @@ from torch import nn
 from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import bitmasks
 from cenote.pooling.order_theory.bitmasks import Above, points
+from cenote.pooling.order_theory.checks import need
 from cenote.pooling.order_theory.circuits import Circuit, Form
 from cenote.pooling.order_theory.networks import network_of_circuit
 from cenote.pooling.order_theory.poset import Poset
@@ -38,6 +39,7 @@ def poset_network(poset: Poset) -> nn.Sequential:
     Raises:
         ArgumentError: If a part that is neither a disjoint union nor an ordinal sum has more than
             ``bitmasks.MAX_UP_SETS`` up-sets.
+        ArgumentTypeError: If ``poset`` is no ``Poset``.
 
     Example:
         >>> import torch
@@ -47,7 +49,7 @@ def poset_network(poset: Poset) -> nn.Sequential:
         >>> len(poset_network(Poset.chain(8)))
         5
     """
-    circuit = Circuit(poset.n)
+    circuit = Circuit(need("poset", poset, Poset).n)
     above = bitmasks.closure(poset.n, poset.covers)
     return network_of_circuit(circuit, [_filter_form(above, circuit)])
 
@@ -61,22 +63,22 @@ def is_series_parallel(poset: Poset) -> bool:
         >>> is_series_parallel(Poset.from_hasse("1<2>3<4"))
         False
     """
-    above = bitmasks.closure(poset.n, poset.covers)
-    related, unrelated = _neighbours(above)
+    above = bitmasks.closure(need("poset", poset, Poset).n, poset.covers)
+    related, unrelated = neighbours(above)
 
     def check(inside: int) -> bool:
         if inside.bit_count() <= 1:
             return True
-        parts = _parts(inside, related)
+        parts = components(inside, related)
         if len(parts) == 1:
-            parts = _parts(inside, unrelated)
+            parts = components(inside, unrelated)
         return len(parts) > 1 and all(check(part) for part in parts)
 
     return check((1 << poset.n) - 1)
 
 
 def _filter_form(above: Above, circuit: Circuit) -> Form:
-    related, unrelated = _neighbours(above)
+    related, unrelated = neighbours(above)
     under = bitmasks.below(above)
 
     def everything(inside: int) -> Form:
@@ -86,10 +88,10 @@ def _filter_form(above: Above, circuit: Circuit) -> Form:
     def best(inside: int) -> Form:
         if not inside & (inside - 1):  # no point or one
             return circuit.floored(everything(inside))
-        parts = _parts(inside, related)
+        parts = components(inside, related)
         if len(parts) > 1:
             return sum(map(best, parts), Form())
-        parts = _parts(inside, unrelated)
+        parts = components(inside, unrelated)
         if len(parts) > 1:
             parts.sort(key=lambda part: (under[part.bit_length() - 1] & inside).bit_count())
             lower, upper = (bitmasks.union(half) for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]))
@@ -112,15 +114,15 @@ def _check_size(part: Above) -> None:
         )
 
 
-def _neighbours(above: Above) -> tuple[list[int], list[int]]:
-    """For each point the points related to it, and those that are not."""
+def neighbours(above: Above) -> tuple[list[int], list[int]]:
+    """Return for each point the points related to it, and those that are not."""
     full = (1 << len(above)) - 1
     related = [over | beneath for over, beneath in zip(above, bitmasks.below(above), strict=True)]
     return related, [full & ~(mask | 1 << point) for point, mask in enumerate(related)]
 
 
-def _parts(inside: int, neighbours: list[int]) -> list[int]:
-    """The connected parts of some points."""
+def components(inside: int, neighbours: list[int]) -> list[int]:
+    """Return the connected parts of some points."""
     parts = []
     while inside:
         part, waiting = 0, inside & -inside

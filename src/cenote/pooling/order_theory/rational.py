@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.pooling.order_theory.checks import need
 from cenote.pooling.order_theory.hulls import TOLERANCE, Floats
 from cenote.pooling.order_theory.tropical import TropicalPolynomial
 
@@ -29,6 +30,7 @@ class TropicalRational:
 
     Raises:
         ArgumentError: If one has no monomial, or the numbers of variables differ.
+        ArgumentTypeError: If one is no polynomial.
 
     Example:
         >>> x = TropicalRational(TropicalPolynomial.variable(1, 0))
@@ -41,8 +43,10 @@ class TropicalRational:
     """
 
     def __init__(self, numerator: TropicalPolynomial, denominator: TropicalPolynomial | None = None) -> None:
+        need("numerator", numerator, TropicalPolynomial)
         if denominator is None:
             denominator = TropicalPolynomial.constant(numerator.variables, 0.0)
+        need("denominator", denominator, TropicalPolynomial)
         for name, part in (("numerator", numerator), ("denominator", denominator)):
             if not len(part):
                 raise ArgumentError(f"{name} must have a monomial, got the tropical zero")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.pooling.order_theory.checks import need, real_numbers
 from cenote.pooling.order_theory.hulls import TOLERANCE, Floats, upper_vertices
 from cenote.pooling.order_theory.order_polytope import OrderPolytope
 from cenote.pooling.order_theory.polytope import Polytope
@@ -36,6 +37,7 @@ class TropicalPolynomial:
 
     Raises:
         ArgumentError: If shapes or values are not of that form.
+        ArgumentTypeError: If they are no real numbers.
 
     Example:
         >>> x, y = TropicalPolynomial.variable(2, 0), TropicalPolynomial.variable(2, 1)
@@ -47,10 +49,10 @@ class TropicalPolynomial:
     """
 
     def __init__(self, exponents: npt.ArrayLike, coefficients: npt.ArrayLike | None = None) -> None:
-        slopes = np.asarray(exponents)
+        slopes = real_numbers("exponents", exponents)
         if slopes.ndim != 2 or not (np.isfinite(slopes).all() and (slopes >= 0).all() and (slopes % 1 == 0).all()):
             raise ArgumentError(f"exponents must be non-negative integers of shape (M, N), got {exponents!r}")
-        heights = np.zeros(len(slopes)) if coefficients is None else np.asarray(coefficients, dtype=np.float64)
+        heights = np.zeros(len(slopes)) if coefficients is None else real_numbers("coefficients", coefficients)
         if heights.shape != (len(slopes),) or not np.isfinite(heights).all():
             raise ArgumentError(f"coefficients must be {len(slopes)} finite numbers, one a monomial, got {heights}")
         self.exponents, self.coefficients = _merged(slopes.astype(np.int64), heights + 0.0)
@@ -58,12 +60,12 @@ class TropicalPolynomial:
     @classmethod
     def zero(cls, variables: int) -> TropicalPolynomial:
         """Return the tropical zero, without monomials: -∞ everywhere, and neutral for ``+``."""
-        return cls(np.zeros((0, variables), np.int64))
+        return cls(np.zeros((0, need("variables", variables, int)), np.int64))
 
     @classmethod
     def constant(cls, variables: int, value: float) -> TropicalPolynomial:
         """Return a constant; the constant 0 is the tropical one, neutral for ``*``."""
-        return cls(np.zeros((1, variables), np.int64), [value])
+        return cls(np.zeros((1, need("variables", variables, int)), np.int64), [value])
 
     @classmethod
     def variable(cls, variables: int, index: int) -> TropicalPolynomial:
@@ -72,7 +74,7 @@ class TropicalPolynomial:
         Raises:
             ArgumentError: If there is no such variable.
         """
-        if not 0 <= index < variables:
+        if not 0 <= need("index", index, int) < need("variables", variables, int):
             raise ArgumentError(f"index must be 0 to {variables - 1}, got {index}")
         return cls(np.eye(variables, dtype=np.int64)[[index]])
 
@@ -89,11 +91,13 @@ class TropicalPolynomial:
     def __call__(self, x: npt.ArrayLike) -> Floats: ...
     def __call__(self, x: Tensor | npt.ArrayLike) -> Tensor | Floats:
         """Evaluate: (…, N) to (…). A tensor gives a tensor of its dtype, with the gradient of one largest monomial."""
-        shape = np.shape(x) if not isinstance(x, Tensor) else tuple(x.shape)
+        if not isinstance(x, Tensor):
+            x = real_numbers("x", x)
+        shape = tuple(x.shape)
         if shape[-1:] != (self.variables,):
             raise ArgumentError(f"x must have shape (…, {self.variables}), got {shape}")
         if not isinstance(x, Tensor):
-            values = np.asarray(x, dtype=np.float64) @ self.exponents.T + self.coefficients
+            values = x @ self.exponents.T + self.coefficients
             return np.asarray(values.max(-1, initial=-np.inf))
         if not len(self):
             return torch.full(shape[:-1], -torch.inf, dtype=x.dtype, device=x.device)
@@ -152,7 +156,7 @@ class TropicalPolynomial:
 
     def equals(self, other: TropicalPolynomial, tolerance: float = TOLERANCE) -> bool:
         """Return whether the two are the same function, coefficients compared up to ``tolerance``."""
-        mine, yours = self.simplified(), other.simplified()
+        mine, yours = self.simplified(), need("other", other, TropicalPolynomial).simplified()
         return np.array_equal(mine.exponents, yours.exponents) and np.allclose(
             mine.coefficients, yours.coefficients, rtol=tolerance, atol=tolerance
         )
@@ -254,7 +258,7 @@ def poset_of_polynomial(polynomial: TropicalPolynomial) -> Poset:
         >>> poset_of_polynomial(TropicalPolynomial([[0, 0], [0, 1], [1, 1]]))
         Poset.from_hasse('1<2')
     """
-    simple = polynomial.simplified()
+    simple = need("polynomial", polynomial, TropicalPolynomial).simplified()
     if np.abs(simple.coefficients).max(initial=0) > TOLERANCE:
         raise ArgumentError(f"polynomial {polynomial} is no poset's: a coefficient is not 0")
     if simple.exponents.max(initial=0) > 1:
