@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cenote.catalog.numbers import counted
 from cenote.errors import ArgumentError, RunError, SourceError
 from cenote.site.app import open_search
 from cenote.site.commands import open_store
@@ -112,7 +113,7 @@ def _show(
         written.setdefault(id(issue.content), issue.content)
         if count == limit:
             break
-    typer.echo(f"{count:,} digests are due on {day}; nothing was sent")
+    typer.echo(f"{counted(count, 'digest')} due on {day}; nothing was sent")
     if preview is None:
         return
     contents = list(written.values()) or [_for_anybody(planner, day)]
@@ -144,14 +145,14 @@ def _send(database: Database, dispatcher: Dispatcher, queued: int) -> None:
         if done.problem:
             with database.read() as connection:
                 waiting = count_queued(connection)
-            raise RunError(f"{done.problem}; {waiting:,} mails wait, and the next call goes on with them")
+            raise RunError(f"{done.problem}; {counted(waiting, 'mail')} left, with which the next call goes on")
         total.sent += done.sent
         total.refused += done.refused
         total.deferred += done.deferred
         total.dropped += done.dropped
         if done.busy:
             time.sleep(_TURN)
-    parts = [f"{queued:,} queued", f"{total.sent:,} mails sent"]
+    parts = [f"{queued:,} queued", f"{counted(total.sent, 'mail')} sent"]
     parts += [f"{total.refused:,} refused"] if total.refused else []
     parts += [f"{total.dropped:,} dropped"] if total.dropped else []
     parts += [f"{total.deferred:,} to be tried again later"] if total.deferred else []

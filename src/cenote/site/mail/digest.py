@@ -19,6 +19,7 @@ from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import subscriptions
 from cenote.site.store.reading import StoredPaper
 from cenote.site.store.tables import papers
+from cenote.site.tex import plain
 from cenote.site.trending import WINDOW, trending
 from cenote.site.web.cards import excerpt
 
@@ -222,8 +223,8 @@ def _paper(stored: StoredPaper) -> Mapping[str, Any]:
     paper = stored.paper
     return {
         "id": paper.id,
-        "title": paper.title,
-        "excerpt": excerpt(paper.summary or "", _EXCERPT),
+        "title": plain(paper.title),
+        "excerpt": excerpt(plain(paper.summary or ""), _EXCERPT),
         "authors": stored.author_count,
         "votes": stored.votes,
         "organization": paper.organization,
