@@ -89,7 +89,7 @@ def test_the_longest_time(place: Place) -> None:
     place.keeper("work", 1000, 0.1, run_minutes=0.005)
     run = place.wait(place.ask(), State.FAILED)
     assert run.message == "It was stopped after 0.005 minutes, the longest a run may take here."
-    assert run.done is not None
+    assert place.nothing_is_left_of(run.id)
 
 
 def test_the_most_memory(place: Place) -> None:
