@@ -95,6 +95,32 @@ def average_precision(
     return rank(detections, objects, difficult=difficult, iou=iou).average_precision(interpolation)
 
 
+def image_shares(ranked: Sequence[Ranked]) -> Floats:
+    """Return what each image adds to the mean average precision, as the jackknife's pseudo-values.
+
+    With n images and the mean over classes θ, image i has n θ - (n - 1) θ₋ᵢ, where θ₋ᵢ is measured without it. Their
+    mean estimates θ, and they can be compared image by image, as θ itself cannot.
+
+    Args:
+        ranked: The ranked detections of each class over the same images.
+    """
+    images = len(ranked[0].objects)
+    whole = mean_average_precision(ranked)
+    without = [mean_average_precision([each.without(image) for each in ranked]) for image in range(images)]
+    return images * whole - (images - 1) * np.array(without)
+
+
+def mean_average_precision(ranked: Sequence[Ranked], interpolation: Interpolation = "all-points") -> float:
+    """Return the mean over the classes that have an object; NaN where none has.
+
+    Raises:
+        ArgumentError: If the interpolation is unknown.
+    """
+    values = [each.average_precision(interpolation) for each in ranked]
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
 def rank(
     detections: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
     objects: Sequence[npt.ArrayLike],

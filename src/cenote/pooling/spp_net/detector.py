@@ -156,8 +156,8 @@ class Detector:
 class SPPDetector(Detector):
     """Detects objects with convolutions that run once over the image, whatever its size.
 
-    Windows are pooled from the shared map over a spatial pyramid and read by a linear head (arXiv 1406.4729, Section 4).
-    ``train_detector`` fits convolutions and head; both can be given, too.
+    Windows are pooled from the shared map over a spatial pyramid and read by a linear head (arXiv 1406.4729, Section
+    4). ``train_detector`` fits convolutions and head; both can be given, too.
 
     Args:
         backbone: Convolutions, images (1, 3, H, W) to maps (1, C, h, w).

@@ -116,7 +116,7 @@ class CroppedWindows:
         pixels = as_input(image, self.convolutions)
         parts = [
             spatial_pyramid_pool2d(self.convolutions(warp(pixels, each, self.side)), self.levels)
-            for each in check_boxes(boxes).split(self.batch)
+            for each in torch.split(check_boxes(boxes), self.batch)
         ]
         return torch.cat(parts)
 
@@ -126,13 +126,19 @@ def warp(pixels: Tensor, boxes: Tensor, side: int) -> Tensor:
 
     Bilinear, with four samples a pixel, so that large windows are smoothed as they shrink.
     """
-    return roi_align(pixels, [boxes.to(pixels)], side, 1.0, sampling_ratio=2, aligned=True)
+    crops: Tensor = roi_align(pixels, [boxes.to(pixels)], side, 1.0, sampling_ratio=2, aligned=True)
+    return crops
 
 
 def as_input(image: npt.NDArray[np.uint8], module: nn.Module) -> Tensor:
     """Return an image (H, W, 3) as a normalised tensor (1, 3, H, W) in the module's dtype, on its device."""
     weight: Any = next(module.parameters(), torch.empty(0))
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).to(weight.device).permute(2, 0, 1)[None].to(weight.dtype)
+    pixels = (
+        torch.from_numpy(np.require(image, requirements=["C", "W"]))
+        .to(weight.device)
+        .permute(2, 0, 1)[None]
+        .to(weight.dtype)
+    )
     mean, std = (torch.tensor(each, dtype=weight.dtype, device=weight.device)[:, None, None] for each in (MEAN, STD))
     return (pixels / 255 - mean) / std
 

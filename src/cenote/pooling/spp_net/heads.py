@@ -71,7 +71,8 @@ class SoftmaxHead(nn.Module):
     @torch.no_grad()
     def scores(self, features: Tensor) -> Tensor:
         """Return the probability of each class, (N, K)."""
-        return self(features).softmax(1)[:, 1:]
+        probabilities: Tensor = self(features).softmax(1)
+        return probabilities[:, 1:]
 
     def fit(
         self, features: Tensor, labels: Tensor, *, seed: int, steps: int = 1000, learning_rate: float = 1e-3

@@ -96,4 +96,5 @@ def around_objects(objects: Floats, copies: int, height: int, width: int, rng: n
         half = size * np.exp(rng.uniform(-0.2, 0.2, size.shape)) / 2
         moved.append(np.concatenate([middle - half, middle + half], axis=1))
     boxes = np.concatenate(moved).clip(0, [width, height, width, height])
-    return boxes[(boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 2]
+    large: Floats = boxes[(boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) >= 2]
+    return large

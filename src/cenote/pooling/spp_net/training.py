@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cenote.errors import ArgumentError
 from cenote.pooling.spp_net.convolutions import ConvStack
+from cenote.pooling.spp_net.detector import SPPDetector
 from cenote.pooling.spp_net.extraction import MEAN, STD, SharedMap, WindowFeatures, as_input, warp
 from cenote.pooling.spp_net.heads import BoxRegression, LinearSVMHead, SoftmaxHead, WindowHead
 from cenote.pooling.spp_net.pretraining import Pretraining, State, pretrain
@@ -93,6 +94,9 @@ class DetectorSettings:
             raise ArgumentError(f"learning_rate must be positive, got {self.learning_rate}")
 
 
+Proposals = Sequence[npt.NDArray[np.float64]]
+"""The proposed windows of each image."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
 
@@ -104,10 +108,20 @@ def convolutions_of(settings: DetectorSettings) -> ConvStack:
         return ConvStack(settings.widths, settings.strides)
 
 
+def propose_all(images: AnnotatedImages, settings: DetectorSettings, progress: Progress) -> Proposals:
+    """Propose windows of every image; they depend on no seed."""
+    found = []
+    for index in range(len(images)):
+        found.append(propose(images.image(index), settings.proposals))
+        progress("proposals", index + 1, len(images))
+    return found
+
+
 def train_convolutions(
     convolutions: nn.Module,
     images: AnnotatedImages,
     objects: Sequence[Boxed],
+    proposals: Proposals,
     settings: DetectorSettings,
     *,
     progress: Progress,
@@ -120,12 +134,13 @@ def train_convolutions(
         convolutions: Map images (B, 3, H, W) to maps.
         images: The training images.
         objects: Their objects.
+        proposals: Their proposed windows.
         settings: How to train.
         progress: Called as images are cropped and epochs end.
         resume: State of the last whole epoch.
         on_epoch: Called with the state after each epoch.
     """
-    crops, labels = _crops(images, objects, settings, progress)
+    crops, labels = _crops(images, objects, proposals, settings, progress)
     recipe = Pretraining(settings.epochs, settings.batch, settings.learning_rate, (settings.side, settings.small_side))
 
     def report(epoch: int, loss: float, state: State) -> None:
@@ -141,14 +156,19 @@ def train_convolutions(
 
 
 def _crops(
-    images: AnnotatedImages, objects: Sequence[Boxed], settings: DetectorSettings, progress: Progress
+    images: AnnotatedImages,
+    objects: Sequence[Boxed],
+    proposals: Proposals,
+    settings: DetectorSettings,
+    progress: Progress,
 ) -> tuple[Tensor, Tensor]:
     """Windows of all images as uint8 (N, 3, side, side), with their labels (N,)."""
     mean, std = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
     crops, labels = [], []
-    for index, own in enumerate(objects):
+    for index, (own, proposed) in enumerate(zip(objects, proposals, strict=True)):
         image = images.image(index)
-        drawn = _drawn_windows(image, own, settings, index, settings.crops)
+        rng = np.random.default_rng([settings.seed, index, settings.crops])
+        drawn = _drawn_windows(image, own, proposed, settings.crops, rng)
         pixels = warp(as_input(image, nn.Identity()), drawn.tensor, settings.side)
         crops.append(((pixels * std + mean) * 255).round().clamp(0, 255).to(torch.uint8))
         labels.append(torch.from_numpy(drawn.labels))
@@ -157,13 +177,12 @@ def _crops(
 
 
 def _drawn_windows(
-    image: npt.NDArray[np.uint8], own: Boxed, settings: DetectorSettings, index: int, count: int
+    image: npt.NDArray[np.uint8], own: Boxed, proposed: npt.NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> Windows:
     """Windows of an image to learn from: two thirds around objects, the others of the background."""
-    rng = np.random.default_rng([settings.seed, index, count])
     easy = ~own.difficult
     boxes = around_objects(own.boxes[easy], 3, image.shape[0], image.shape[1], rng)
-    every = np.concatenate([boxes, propose(image, settings.proposals)])
+    every = np.concatenate([boxes, proposed])
     labelled = label_windows(every, own.boxes[easy], own.labels[easy], 1 + int(own.labels.max(initial=0)))
     return sample_windows(labelled, 2 * count // 3, count - 2 * count // 3, rng)
 
@@ -180,6 +199,7 @@ def fit_head(
     features: WindowFeatures,
     images: AnnotatedImages,
     objects: Sequence[Boxed],
+    proposals: Proposals,
     classes: int,
     settings: DetectorSettings,
     *,
@@ -191,21 +211,21 @@ def fit_head(
         features: Computes the features, with convolutions that are trained.
         images: The training images.
         objects: Their objects.
+        proposals: Their proposed windows.
         classes: Number of classes.
         settings: How to train.
         progress: Called as images are done.
     """
     parts, windows = [], []
-    for index, own in enumerate(objects):
-        image = images.image(index)
+    for index, (own, proposed) in enumerate(zip(objects, proposals, strict=True)):
         rng = np.random.default_rng([settings.seed, index])
         easy = ~own.difficult
-        every = np.concatenate([own.boxes[easy], propose(image, settings.proposals)])
+        every = np.concatenate([own.boxes[easy], proposed])
         labelled = label_windows(every, own.boxes[easy], own.labels[easy], classes)
         third = settings.windows // 3
         drawn = sample_windows(labelled, third, settings.windows - third, rng)
         windows.append(drawn)
-        parts.append(features(image, drawn.tensor))
+        parts.append(features(images.image(index), drawn.tensor))
         progress("windows", index + 1, len(objects))
     together, labels = torch.cat(parts), torch.from_numpy(np.concatenate([each.labels for each in windows]))
     with torch.random.fork_rng(devices=[]):
@@ -263,3 +283,40 @@ class StackedSVM:
 def shared_map(convolutions: nn.Module, settings: DetectorSettings) -> SharedMap:
     """Return the windows' features from one shared map at these settings."""
     return SharedMap(convolutions, settings.levels, settings.scales, expected_side=settings.side)
+
+
+def train_detector(
+    images: AnnotatedImages,
+    objects: Sequence[Boxed],
+    classes: Sequence[str],
+    settings: DetectorSettings | None = None,
+    *,
+    progress: Progress = lambda *_: None,
+) -> SPPDetector:
+    """Train an ``SPPDetector`` from scratch: convolutions on crops, then the head and the regression on windows.
+
+    Args:
+        images: The training images, such as the ``train`` split of a data set with boxes.
+        objects: Their objects, in the same order.
+        classes: Names of the classes.
+        settings: How to train; the defaults if left out.
+        progress: Called with what is done, how much of it, and of how much.
+
+    Raises:
+        ArgumentError: If there is no image, no object or no class.
+    """
+    settings = settings or DetectorSettings()
+    if not len(images) or len(images) != len(objects) or not sum(len(each.labels) for each in objects):
+        raise ArgumentError(f"images and objects must be as many, at least one, got {len(images)} and {len(objects)}")
+    proposals = propose_all(images, settings, progress)
+    convolutions = convolutions_of(settings)
+    train_convolutions(convolutions, images, objects, proposals, settings, progress=progress)
+    detector = empty_detector(convolutions, classes, settings)
+    fitted = fit_head(detector.features, images, objects, proposals, len(classes), settings, progress=progress)
+    detector.head, detector.regression = fitted.head, fitted.regression
+    return detector
+
+
+def empty_detector(convolutions: nn.Module, classes: Sequence[str], settings: DetectorSettings) -> SPPDetector:
+    """Return a detector without a head."""
+    return SPPDetector(convolutions, settings.levels, classes, settings.scales, expected_side=settings.side)
