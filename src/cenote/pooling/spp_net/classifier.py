@@ -1,4 +1,4 @@
-"""The classifiers of the experiment: the same convolutions, and a pyramid or the plain pooling of one size behind them."""
+"""The classifiers of the experiment: the same convolutions, with a pyramid or the plain pooling of one size behind."""
 
 from __future__ import annotations
 

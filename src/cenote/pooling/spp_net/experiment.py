@@ -350,7 +350,8 @@ def differs(settings: SppSettings) -> Sequence[str]:
     labelled = [name for name in settings.data if name not in WITH_BOXES]
     return (
         "The paper trains on ImageNet 2012 at 224 and 180 pixels; this is "
-        f"{counted(len(settings.widths), 'convolution')} on at most {settings.train_images:,} images of {', '.join(labelled) or 'no labelled set'} for "
+        f"{counted(len(settings.widths), 'convolution')} on at most {settings.train_images:,} images of "
+        f"{', '.join(labelled) or 'no labelled set'} for "
         f"{counted(settings.epochs, 'epoch')}, crops of 7/8 of the image and 6/7 of that, "
         f"with {counted(settings.seeds, 'seed')}.",
         "The networks have neither local response normalisation nor dropout, and learn by AdamW along one cosine "

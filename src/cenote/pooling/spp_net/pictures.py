@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,7 +105,6 @@ def draw_sizes(data: str, records: Sequence[Record], folder: Path) -> Iterator[F
 # --- detection ----------------------------------------------------------------------------------------------------
 
 
-@house_style()
 def draw_precision(data: str, classes: Sequence[str], records: Sequence[Record], folder: Path) -> Iterator[Figure]:
     """Draw precision against recall for each class and both detectors, of the first seed.
 
@@ -115,28 +114,18 @@ def draw_precision(data: str, classes: Sequence[str], records: Sequence[Record],
         records: All records of the run.
         folder: Where the file goes.
     """
-    figure, axes = single_figure(height=4.2)
     means: dict[tuple[str, str], list[float]] = defaultdict(list)
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for record in records:
-        if record.data == data and record.metric == "average_precision" and record.unit is not None:
+        if record.data != data or record.unit is None:
+            continue
+        if record.metric == "average_precision":
             means[record.arm, record.unit].append(record.value)
-    for index, name in enumerate(classes):
-        for arm, dashes in zip(DETECTORS, ("-", (0, (4, 2))), strict=True):
-            points = [
-                (record.x, record.value)
-                for record in records
-                if (record.data, record.metric, record.arm) == (data, "precision", arm)
-                and record.x is not None
-                and (record.unit or "").rpartition(" ")[0] == name
-            ]
-            label = f"{name}, {arm}: AP {np.mean(means[arm, name]):.2f}"
-            ends = np.array(sorted(points)).reshape(-1, 2)
-            axes.plot(ends[:, 0], ends[:, 1], color=PALETTE[index], linestyle=dashes, linewidth=1.6, label=label)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
-    axes.grid()
-    axes.legend(frameon=False, loc="lower left")
+        elif record.metric == "precision" and record.x is not None:
+            curves[record.arm, record.unit.rpartition(" ")[0]].append((record.x, record.value))
     file = f"precision-{data}.png"
-    plots.save(figure, folder / file)
+    named = {key: f"{key[1]}, {key[0]}: AP {np.mean(means[key]):.2f}" for key in means}
+    plots.save(_precision(classes, curves, named), folder / file)
     said = ", ".join(f"{name} {np.mean(each):.2f} ({arm})" for (arm, name), each in sorted(means.items()))
     yield Figure(
         file=file,
@@ -148,6 +137,24 @@ def draw_precision(data: str, classes: Sequence[str], records: Sequence[Record],
 
 
 @house_style()
+def _precision(
+    classes: Sequence[str],
+    curves: Mapping[tuple[str, str], list[tuple[float, float]]],
+    named: Mapping[tuple[str, str], str],
+) -> Drawing:
+    figure, axes = single_figure(height=3.6)
+    for index, name in enumerate(classes):
+        for arm, dashes in zip(DETECTORS, ("-", (0, (4, 2))), strict=True):
+            points = np.array(sorted(curves.get((arm, name), []))).reshape(-1, 2)
+            colour = PALETTE[index % len(PALETTE)]
+            label = named.get((arm, name), f"{name}, {arm}")
+            axes.plot(points[:, 0], points[:, 1], color=colour, linestyle=dashes, linewidth=1.6, label=label)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.grid()
+    figure.legend(frameon=False, loc="outside right center")
+    return figure
+
+
 def draw_times(data: str, records: Sequence[Record], folder: Path) -> Iterator[Figure]:
     """Draw how the time of both detectors splits into convolutions, pooling and linear layer.
 
@@ -156,28 +163,13 @@ def draw_times(data: str, records: Sequence[Record], folder: Path) -> Iterator[F
         records: All records of the run.
         folder: Where the file goes.
     """
-    spent: dict[str, dict[str, float]] = {}
-    for arm in DETECTORS:
+    spent: dict[str, dict[str, float]] = {arm: {} for arm in DETECTORS}
+    for arm, own in spent.items():
         for part in PARTS:
-            own = [r.value for r in records if (r.data, r.arm, r.metric) == (data, arm, f"{part}_latency")]
-            spent.setdefault(arm, {})[part] = float(np.median(own))
-    figure, axes = single_figure(height=2.1)
-    for row, arm in enumerate(DETECTORS):
-        whole, start = sum(spent[arm].values()), 0.0
-        for index, part in enumerate(PARTS):
-            share = 100 * spent[arm][part] / whole
-            axes.barh(row, share, left=start, color=PALETTE[index], height=0.55, label=PARTS[part] if not row else None)
-            if share > 9:
-                axes.text(start + share / 2, row, f"{share:.0f} %", color="white", ha="center", va="center_baseline")
-            start += share
-        axes.text(101, row, f"{whole:,.0f} ms", va="center_baseline", color=INK)
-    axes.set(xlim=(0, 100), ylim=(1.5, -0.6), xlabel="share of the detector's own time (%)")
-    axes.set_yticks(range(len(DETECTORS)), DETECTORS)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+            values = [r.value for r in records if (r.data, r.arm, r.metric) == (data, arm, f"{part}_latency")]
+            own[part] = float(np.median(values))
     file = f"time-{data}.png"
-    plots.save(figure, folder / file)
+    plots.save(split_bars(spent), folder / file)
     totals = {arm: sum(each.values()) for arm, each in spent.items()}
     split = "; ".join(
         f"{arm} {totals[arm]:,.0f} ms, " + ", ".join(f"{PARTS[part]} {each[part]:,.0f}" for part in PARTS)
@@ -189,6 +181,31 @@ def draw_times(data: str, records: Sequence[Record], folder: Path) -> Iterator[F
         caption="Medians over seeds, one thread. The windows are the same; their proposal is not counted.",
         alt=f"r-cnn takes {totals['r-cnn'] / totals['spp-net']:.0f} times as long as spp-net: {split}.",
     )
+
+
+@house_style()
+def split_bars(spent: Mapping[str, Mapping[str, float]]) -> Drawing:
+    """Return a bar for each detector, its milliseconds split into parts; each bar is as long, its sum stands beside it.
+
+    Args:
+        spent: Milliseconds by detector and part.
+    """
+    figure, axes = single_figure(height=2.1)
+    for row, (arm, parts) in enumerate(spent.items()):
+        whole, start = sum(parts.values()), 0.0
+        for index, (part, milliseconds) in enumerate(parts.items()):
+            share = 100 * milliseconds / whole
+            axes.barh(row, share, left=start, color=PALETTE[index], height=0.55, label="" if row else PARTS[part])
+            if share > 9:
+                axes.text(start + share / 2, row, f"{share:.0f} %", color="white", ha="center", va="center_baseline")
+            start += share
+        axes.text(101, row, f"{whole:,.0f} ms", va="center_baseline", color=INK)
+    axes.set(xlim=(0, 100), ylim=(len(spent) - 0.5, -0.6), xlabel="share of the detector's own time (%)")
+    axes.set_yticks(range(len(spent)), list(spent))
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
 
 
 def draw_boxes(data: str, split: ObjectDetection, records: Sequence[Record], folder: Path) -> Iterator[Figure]:
@@ -261,7 +278,6 @@ def _draw_box(axes: Axes, box: Box, colour: str) -> Rectangle:
 # --- the pyramid --------------------------------------------------------------------------------------------------
 
 
-@house_style()
 def draw_pyramid(data: str, image: npt.NDArray[np.uint8], settings: DetectorSettings, folder: Path) -> Iterator[Figure]:
     """Draw a window of an image, its cells on the map, and the bins of each level over them.
 
@@ -277,9 +293,32 @@ def draw_pyramid(data: str, image: npt.NDArray[np.uint8], settings: DetectorSett
     height, width = image.shape[:2]
     window = np.array([0.2 * width, 0.15 * height, 0.65 * width, 0.75 * height])
     factor = settings.scales[0] / min(height, width)
-    size = (features.shape[2], features.shape[3])
-    (cells,) = shared.projection.project(factor * torch.from_numpy(window)[None], size).tolist()
-    levels = [level for level in settings.levels if level > 1]
+    shown = features[0].mean(0).numpy()
+    (cells,) = shared.projection.project(factor * torch.from_numpy(window)[None], shown.shape).tolist()
+    levels = [*settings.levels, 1, 1][:3]
+    file = f"pyramid-{data}.png"
+    plots.save(_pyramid(image, window, shown, cells, levels), folder / file)
+    columns, rows = cells[2] - cells[0] + 1, cells[3] - cells[1] + 1
+    yield Figure(
+        file=file,
+        title="A pyramid over a window of the map",
+        caption=f"The window has {rows} × {columns} of the map's {shown.shape[0]} × {shown.shape[1]} cells. Where a "
+        "level does not divide them, neighbouring bins share cells (drawn darker) and none is left out. The map is the "
+        "mean of the channels of untrained convolutions.",
+        alt=f"A window and its {rows} by {columns} cells of the map, cut into {', '.join(map(str, levels))} bins a side, "
+        "which overlap where they do not divide the cells.",
+    )
+
+
+@house_style()
+def _pyramid(
+    image: npt.NDArray[np.uint8],
+    window: npt.NDArray[np.float64],
+    shown: npt.NDArray[np.float32],
+    cells: Sequence[int],
+    levels: Sequence[int],
+) -> Drawing:
+    height, width = image.shape[:2]
     figure = Drawing(figsize=(WIDTH, 2 * (0.46 * WIDTH * height / width + 0.35)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(2, 2, 1)
@@ -287,25 +326,15 @@ def draw_pyramid(data: str, image: npt.NDArray[np.uint8], settings: DetectorSett
     _draw_box(axes, Box(window, ""), PALETTE[1])
     axes.set_title("a window of the image", pad=4)
     axes.set_axis_off()
-    shown = features[0].mean(0).numpy()
-    for index, level in enumerate(levels[:3]):
+    for index, level in enumerate(levels):
         axes = figure.add_subplot(2, 2, index + 2)
-        axes.imshow(shown, cmap="Greys", extent=(0, size[1], size[0], 0), interpolation="nearest")
+        axes.imshow(
+            shown, cmap="Greys", extent=(0, shown.shape[1], shown.shape[0], 0), interpolation="nearest", alpha=0.5
+        )
         _draw_bins(axes, cells, level)
         axes.set_title(f"its {level} × {level} bins on the map", pad=4)
         axes.set_axis_off()
-    file = f"pyramid-{data}.png"
-    plots.save(figure, folder / file)
-    columns, rows = cells[2] - cells[0] + 1, cells[3] - cells[1] + 1
-    yield Figure(
-        file=file,
-        title="A pyramid over a window of the map",
-        caption=f"The window has {rows} × {columns} of the map's {size[0]} × {size[1]} cells. Where a level does not "
-        "divide them, neighbouring bins share cells and none is left out. The map is the mean of the channels of "
-        "untrained convolutions.",
-        alt=f"A window and its {rows} by {columns} cells of the map, cut into {', '.join(map(str, levels[:3]))} bins a "
-        "side, whose edges overlap where they do not divide the cells.",
-    )
+    return figure
 
 
 def _draw_bins(axes: Axes, cells: Sequence[int], level: int) -> None:
@@ -317,6 +346,7 @@ def _draw_bins(axes: Axes, cells: Sequence[int], level: int) -> None:
     for row, (top, bottom) in enumerate(edges[1]):
         for column, (left, right) in enumerate(edges[0]):
             colour = PALETTE[(row + column) % 2]
-            bin_ = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.1)
-            axes.add_patch(bin_)
+            axes.add_patch(
+                Rectangle((left, top), right - left, bottom - top, facecolor=colour, alpha=0.45, linewidth=0)
+            )
     axes.add_patch(Rectangle((x1, y1), x2 - x1 + 1, y2 - y1 + 1, fill=False, edgecolor=QUIET, linewidth=0.8))
