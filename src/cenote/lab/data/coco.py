@@ -54,12 +54,20 @@ def load(root: Path | None = None) -> ObjectDetection:
     roots = data_roots(root)
     for place in roots:
         for name in FOLDERS:
-            for train, test in SPLITS:
-                if all((place / name / "images" / split).is_dir() for split in (train, test)):
-                    return read_folder(place / name, train, test)
+            splits = splits_of(place / name)
+            if splits is not None:
+                return read_folder(place / name, *splits)
     raise DataNotFoundError(
         f"data set 'coco' not found: {looked_in(roots)}; set {ROOT_VARIABLE} or --data-root to a folder with {_LAYOUT}"
     )
+
+
+def splits_of(folder: Path) -> tuple[str, str] | None:
+    """Return the names of a folder's training and test split, or None if it is not in the layout."""
+    for splits in SPLITS:
+        if all((folder / "images" / split).is_dir() for split in splits):
+            return splits
+    return None
 
 
 def read_folder(folder: Path, train: str = "train2017", test: str = "val2017") -> ObjectDetection:

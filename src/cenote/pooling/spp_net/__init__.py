@@ -9,6 +9,7 @@ from cenote.pooling.spp_net.projection import PaperProjection, ReleasedProjectio
 from cenote.pooling.spp_net.proposals import propose
 from cenote.pooling.spp_net.pyramid import SpatialPyramidPool2d, group_by_size, spatial_pyramid_pool2d
 from cenote.pooling.spp_net.replacing import HeadReplacement, NewWeightsWarning, replace_head_with_spp
+from cenote.pooling.spp_net.saving import load_detector
 from cenote.pooling.spp_net.training import DetectorSettings, train_detector
 from cenote.pooling.spp_net.windows import spp_roi_pool
 
@@ -31,6 +32,7 @@ __all__ = [
     "SpatialPyramidPool2d",
     "average_precision",
     "group_by_size",
+    "load_detector",
     "propose",
     "replace_head_with_spp",
     "spatial_pyramid_pool2d",

@@ -191,7 +191,7 @@ def split_bars(spent: Mapping[str, Mapping[str, float]]) -> Drawing:
         spent: Milliseconds by detector and part.
     """
     figure, axes = single_figure(height=2.1)
-    for row, (arm, parts) in enumerate(spent.items()):
+    for row, parts in enumerate(spent.values()):
         whole, start = sum(parts.values()), 0.0
         for index, (part, milliseconds) in enumerate(parts.items()):
             share = 100 * milliseconds / whole
@@ -305,8 +305,8 @@ def draw_pyramid(data: str, image: npt.NDArray[np.uint8], settings: DetectorSett
         caption=f"The window has {rows} × {columns} of the map's {shown.shape[0]} × {shown.shape[1]} cells. Where a "
         "level does not divide them, neighbouring bins share cells (drawn darker) and none is left out. The map is the "
         "mean of the channels of untrained convolutions.",
-        alt=f"A window and its {rows} by {columns} cells of the map, cut into {', '.join(map(str, levels))} bins a side, "
-        "which overlap where they do not divide the cells.",
+        alt=f"A window and its {rows} by {columns} cells of the map, cut into {', '.join(map(str, levels))} bins a "
+        "side, which overlap where they do not divide the cells.",
     )
 
 
