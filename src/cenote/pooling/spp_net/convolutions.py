@@ -52,7 +52,7 @@ def run_convolutions(convolutions: nn.Module, images: Tensor) -> Tensor:
     try:
         maps: Tensor = convolutions(images)
     except RuntimeError as error:
-        if _gives_a_map(convolutions, images, max(images.shape[2:])):
+        if _gives_a_map(convolutions, images, min(images.shape[2:])):
             raise  # it is not the size
         height, width = images.shape[2:]
         raise ArgumentError(
