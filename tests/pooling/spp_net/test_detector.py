@@ -34,7 +34,7 @@ from cenote.pooling.spp_net.saving import dump_detector
 BLOTS = data.load("blots").subset(24, 6)
 SMALL = DetectorSettings(
     levels=(3, 2, 1), scales=(96,), widths=(8, 16, 16), strides=(2, 2, 1), side=40, small_side=32, hidden=32,
-    proposals=120, crops=9, epochs=3, batch=16, windows=24, steps=150,
+    proposals=120, crops=9, epochs=6, batch=16, learning_rate=3e-3, windows=24, steps=300,
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def test_windows_that_overlap_an_object_are_no_negatives() -> None:
     overlaps = torch.cat([torch.zeros(50, 1), torch.full((30, 1), 0.6)])
     head = LinearSVMHead.fit([(wrong, overlaps)], (objects, torch.zeros(30).long()), 1)
     assert (head.scores(objects) > 0).float().mean() > 0.9
-    with pytest.raises(ArgumentError, match="overlaps no object of a class by 0.3"):
+    with pytest.raises(ArgumentError, match=r"overlaps no object of a class by 0\.3"):
         LinearSVMHead.fit([(wrong, torch.ones(80, 1))], (objects, torch.zeros(30).long()), 1)
     with pytest.raises(ArgumentError, match=r"show every class, got \[30, 0\]"):
         LinearSVMHead.fit([(wrong, overlaps)], (objects, torch.zeros(30).long()), 2)

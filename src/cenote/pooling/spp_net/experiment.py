@@ -91,6 +91,7 @@ class SppSettings(ClassificationSettings):
     detector_proposals: int = Field(default=400, ge=1, description="Proposed windows of an image.")
     detector_crops: int = Field(default=12, ge=3, description="Windows of an image the convolutions learn from.")
     detector_epochs: int = Field(default=4, ge=1, description="Passes over these windows.")
+    detector_rate: float = Field(default=1e-3, gt=0, description="Learning rate of its convolutions and heads.")
     detector_windows: int = Field(default=48, ge=3, description="Windows of an image the heads learn from.")
     detector_steps: int = Field(default=800, ge=1, description="Batches of 128 windows for each head.")
     race_boxes: int = Field(default=2000, ge=1, description="Windows whose scoring is timed.")
@@ -109,6 +110,7 @@ class SppSettings(ClassificationSettings):
             proposals=self.detector_proposals,
             crops=self.detector_crops,
             epochs=self.detector_epochs,
+            learning_rate=self.detector_rate,
             windows=self.detector_windows,
             steps=self.detector_steps,
             seed=seed,
@@ -419,9 +421,10 @@ experiment = Experiment(
             detector_widths=(8, 16, 16, 16),
             detector_proposals=40,
             detector_crops=12,
-            detector_epochs=2,
+            detector_epochs=3,
+            detector_rate=3e-3,
             detector_windows=16,
-            detector_steps=60,
+            detector_steps=100,
             race_boxes=200,
             race_scale=138,
             race_side=45,
