@@ -15,16 +15,25 @@ from cenote.errors import ArgumentError
 class ConvStack(nn.Sequential):
     """Convolutions 3×3, padded by 1, each followed by a ReLU, without normalisation as in 2014.
 
-    Padded by half of its kernel, a layer keeps a cell's receptive field around the pixel it stands for, so the first
-    cell of the map lies around the first pixel, and an image of any size has a map.
+    Padded by half of its kernel, as the paper assumes where it projects windows (arXiv 1406.4729, Appendix A), a layer
+    keeps a cell's receptive field around the pixel it stands for: the first cell of the map lies around the first
+    pixel, and an image of any size has a map.
 
     Args:
         widths: Channels of each layer.
         strides: Stride of each layer.
         channels: Channels of the image.
 
+    Shapes:
+        (B, channels, H, W) → (B, widths[-1], ⌈H / S⌉, ⌈W / S⌉) with S the product of the strides.
+
     Raises:
         ArgumentError: If there are not as many strides as widths, or a number is below 1.
+
+    Example:
+        >>> stack = ConvStack(widths=(32, 64, 96, 64), strides=(2, 2, 2, 2))
+        >>> stack.stride, tuple(stack(torch.zeros(1, 3, 480, 640)).shape)
+        (16, (1, 64, 30, 40))
     """
 
     def __init__(

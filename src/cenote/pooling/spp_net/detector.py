@@ -57,6 +57,9 @@ class Detector:
         classes: Names of the classes.
         head: Scores the features; without one only features can be computed.
         regression: Moves boxes before doubles are suppressed; none if left out.
+
+    Raises:
+        ArgumentError: If there is no class.
     """
 
     def __init__(
@@ -172,6 +175,7 @@ class SPPDetector(Detector):
 
     Raises:
         ArgumentError: If a number is out of range, there is no class, or the projection is left out and not known.
+        ArgumentTypeError: If a level is not a whole number.
 
     Example:
         >>> image = np.zeros((120, 160, 3), np.uint8)

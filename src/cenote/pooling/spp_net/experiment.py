@@ -34,6 +34,7 @@ from cenote.pooling.spp_net.training import (
     fit_head,
     propose_all,
     shared_map,
+    silent,
     train_convolutions,
 )
 
@@ -219,7 +220,7 @@ def _proposals(name: str, settings: SppSettings, context: Context) -> tuple[Prop
     data, detector = boxed(name, settings, context), settings.detector(0)
     return context.remember(
         (name, "proposals", detector.proposals, len(data.train), len(data.test)),
-        lambda: (propose_all(data.train, detector, _silent), propose_all(data.test, detector, _silent)),
+        lambda: (propose_all(data.train, detector, silent), propose_all(data.test, detector, silent)),
     )
 
 
@@ -228,13 +229,13 @@ def _detection(trial: Trial, seed: int, settings: SppSettings, context: Context)
     learned, tested = _proposals(trial.data, settings, context)
     convolutions = convolutions_of(recipe)
     objects = data.train.objects
-    train_convolutions(convolutions, data.train, objects, learned, recipe, progress=_silent)
+    train_convolutions(convolutions, data.train, objects, learned, recipe, progress=silent)
     arms: dict[str, WindowFeatures] = {
         "spp-net": shared_map(convolutions, recipe),
         "r-cnn": CroppedWindows(convolutions, recipe.levels, recipe.side),
     }
     for arm, features in arms.items():
-        fitted = fit_head(features, data.train, objects, learned, len(data.classes), recipe, progress=_silent)
+        fitted = fit_head(features, data.train, objects, learned, len(data.classes), recipe, progress=silent)
         detector = Detector(features, data.classes, fitted.head, fitted.regression)
         found = [_found(detector, data.test, index, boxes) for index, boxes in enumerate(tested)]
         first = seed == settings.first_seed
@@ -282,10 +283,6 @@ def _kept_boxes(trial: Trial, found: Sequence[Detections], data: ObjectDetection
             unit = f"{data.test.names[index]} {data.classes[each.labels[row]]} {row}"
             for corner, value in zip(("x1", "y1", "x2", "y2"), each.boxes[row], strict=True):
                 yield trial.record(f"box_{corner}", float(value), arm="spp-net", unit=unit)
-
-
-def _silent(*_: object) -> None:
-    """Report nothing."""
 
 
 # --- speed --------------------------------------------------------------------------------------------------------

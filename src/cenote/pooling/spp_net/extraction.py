@@ -45,6 +45,7 @@ class SharedMap:
 
     Raises:
         ArgumentError: If a number is out of range, or the projection is left out and the stride not known.
+        ArgumentTypeError: If a level is not a whole number.
     """
 
     def __init__(
@@ -101,9 +102,15 @@ class CroppedWindows:
         levels: Bins along a side of each grid, pooled from a crop's whole map.
         side: Side of the square in pixels.
         batch: Crops at a time.
+
+    Raises:
+        ArgumentError: If a number is below 1.
+        ArgumentTypeError: If a level is not a whole number.
     """
 
     def __init__(self, convolutions: nn.Module, levels: Sequence[int], side: int = 224, batch: int = 32) -> None:
+        if min(side, batch) < 1:
+            raise ArgumentError(f"side and batch must be at least 1, got {side} and {batch}")
         self.convolutions = convolutions
         self.levels = check_levels(levels)
         self.side = side

@@ -291,7 +291,7 @@ def train_detector(
     classes: Sequence[str],
     settings: DetectorSettings | None = None,
     *,
-    progress: Progress = lambda *_: None,
+    progress: Progress | None = None,
 ) -> SPPDetector:
     """Train an ``SPPDetector`` from scratch: convolutions on crops, then the head and the regression on windows.
 
@@ -305,7 +305,7 @@ def train_detector(
     Raises:
         ArgumentError: If there is no image, no object or no class.
     """
-    settings = settings or DetectorSettings()
+    settings, progress = settings or DetectorSettings(), progress or silent
     if not len(images) or len(images) != len(objects) or not sum(len(each.labels) for each in objects):
         raise ArgumentError(f"images and objects must be as many, at least one, got {len(images)} and {len(objects)}")
     proposals = propose_all(images, settings, progress)
@@ -315,6 +315,10 @@ def train_detector(
     fitted = fit_head(detector.features, images, objects, proposals, len(classes), settings, progress=progress)
     detector.head, detector.regression = fitted.head, fitted.regression
     return detector
+
+
+def silent(*_: object) -> None:
+    """Report nothing."""
 
 
 def empty_detector(convolutions: nn.Module, classes: Sequence[str], settings: DetectorSettings) -> SPPDetector:

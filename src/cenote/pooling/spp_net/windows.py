@@ -53,7 +53,7 @@ def spp_roi_pool(
         >>> features = torch.arange(16.0).reshape(1, 1, 4, 4)
         >>> windows = torch.tensor([[0.0, 0.0, 32.0, 32.0], [0.0, 0.0, 64.0, 64.0]])
         >>> spp_roi_pool(features, [windows], ReleasedProjection(stride=16), levels=(2, 1)).tolist()
-        [[0.0, 1.0, 4.0, 5.0, 5.0], [5.0, 7.0, 13.0, 15.0, 15.0]]
+        [[5.0, 6.0, 9.0, 10.0, 10.0], [5.0, 7.0, 13.0, 15.0, 15.0]]
     """
     levels = check_levels(levels)
     _check_features(features)
