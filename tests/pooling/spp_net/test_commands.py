@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cenote.cli import app
-from cenote.errors import ArgumentError, CenoteError, RunError
+from cenote.errors import RunError
 from cenote.lab import data
 from cenote.pooling.spp_net import commands
 from cenote.pooling.spp_net.training import DetectorSettings
@@ -23,10 +23,15 @@ QUICK = ("--epochs", "2", "--steps", "5", "--proposals", "30", "--side", "32", "
 
 def call(*arguments: str) -> str:
     outcome = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["detect", *arguments])
-    if isinstance(outcome.exception, CenoteError):
-        raise outcome.exception
     assert outcome.exit_code == 0, outcome.output
     return outcome.output
+
+
+def refused(*arguments: str) -> str:
+    """The one sentence that a call is refused with, whatever the width of the terminal."""
+    outcome = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["detect", *arguments])
+    assert outcome.exit_code == 2, outcome.output
+    return " ".join(outcome.stderr.split())
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +93,10 @@ def test_an_interrupted_training_goes_on_and_ends_alike(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "fit_head", killed)
-    with pytest.raises((KeyboardInterrupt, AssertionError)):
+    with pytest.raises(AssertionError):  # the command line ends with another exit code
         call("train", str(folder), "--out", str(tmp_path), *QUICK)
     assert {path.name for path in tmp_path.iterdir()} == {"epoch.safetensors", "training.json"}
-    with pytest.raises(RunError, match="other settings or images"):
-        call("train", str(folder), "--out", str(tmp_path), *QUICK, "--seed", "1")
+    assert "other settings or images" in refused("train", str(folder), "--out", str(tmp_path), *QUICK, "--seed", "1")
     monkeypatch.setattr(commands, "fit_head", fit)
     call("train", str(folder), "--out", str(tmp_path), *QUICK)
     for name in ("detector.json", "detector.safetensors"):
@@ -102,17 +106,16 @@ def test_an_interrupted_training_goes_on_and_ends_alike(
 def test_what_cannot_be_is_said(trained: Path, folder: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "new")
     image = str(folder / "JPEGImages" / "6.png")
-    for arguments, error, words in (
-        (("train", str(tmp_path), "--out", out), ArgumentError, "is in neither layout"),
-        (("train", str(folder), "--out", str(trained)), RunError, "holds a trained detector"),
-        (("train", str(folder), "--out", out, "--scales", "a"), ArgumentError, "--scales must be whole numbers"),
-        (("train", str(folder), "--out", out, "--head", "tree"), ArgumentError, "--head must be softmax or svm"),
-        (("run", str(tmp_path), image, "--out", out), ArgumentError, "holds no trained detector"),
-        (("run", str(trained), str(tmp_path / "no.png"), "--out", out), ArgumentError, "is not an image"),
-        (("run", str(trained), image, image, "--out", out), ArgumentError, "names of their own"),
+    for arguments, words in (
+        (("train", str(tmp_path), "--out", out), "is in neither layout"),
+        (("train", str(folder), "--out", str(trained)), "holds a trained detector"),
+        (("train", str(folder), "--out", out, "--scales", "a"), "--scales must be whole numbers"),
+        (("train", str(folder), "--out", out, "--head", "tree"), "--head must be softmax or svm"),
+        (("run", str(tmp_path), image, "--out", out), "holds no trained detector"),
+        (("run", str(trained), str(tmp_path / "no.png"), "--out", out), "is not an image"),
+        (("run", str(trained), image, image, "--out", out), "names of their own"),
     ):
-        with pytest.raises(error, match=words):
-            call(*arguments)
+        assert words in refused(*arguments)
     assert not (tmp_path / "new").exists()
 
 
