@@ -291,7 +291,7 @@ def draw_pyramid(data: str, image: npt.NDArray[np.uint8], settings: DetectorSett
     with torch.no_grad():
         (features,) = shared.maps(image)
     height, width = image.shape[:2]
-    window = np.array([0.2 * width, 0.15 * height, 0.65 * width, 0.75 * height])
+    window = np.array([0.2 * width, 0.15 * height, 0.67 * width, 0.77 * height])
     factor = settings.scales[0] / min(height, width)
     shown = features[0].mean(0).numpy()
     (cells,) = shared.projection.project(factor * torch.from_numpy(window)[None], shown.shape).tolist()
