@@ -4,7 +4,7 @@
     python benchmarks/spp_net.py --windows 200 --repeats 1 --busy
 
 Scores 2,000 windows of a 640 × 480 image. The shared map has its shorter side at 688 pixels, or at each of five
-scales; crops have 224 × 224 pixels and go in batches of 32. Time covers convolutions, pooling over levels 6, 3, 2, 1
+scales; crops have 224 × 224 pixels and go in batches of 32. Time covers cutting, convolutions, pooling over levels 6, 3, 2, 1
 and a linear layer of 256; finding windows is left out on both sides. Beside the ratio of the convolutions stands the
 ratio of the pixels, which is what sharing can save, and beside ZF-5's the ratio of multiplications. ``cold`` is the
 first pass of a shape, in which kernels are set up.
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from cenote.lab.timing import machine_load, require_idle
 from cenote.pooling.spp_net.convolutions import ConvStack
 from cenote.pooling.spp_net.projection import ReleasedProjection
-from cenote.pooling.spp_net.timing import Race, race, random_boxes, total, zf5
+from cenote.pooling.spp_net.timing import PARTS, Race, race, random_boxes, total, zf5
 
 ONE_SCALE, FIVE_SCALES = (688,), (480, 576, 688, 864, 1200)
 TOTAL_TARGET, BOUND_TARGET = 24.0, 0.9
@@ -56,6 +56,7 @@ def main(
         "scales",
         "side",
         "cold",
+        "cut",
         "conv",
         "pool",
         "fc",
@@ -145,7 +146,7 @@ def row(
     ratio: str,
     share: str,
 ) -> None:
-    parts = [f"{spent[part]:.3f}" for part in ("conv", "pool", "fc")]
+    parts = [f"{spent[part]:.3f}" for part in PARTS]
     first = "" if cold is None else f"{cold:.3f}"
     table.add_row(name, f"{windows:,}", scales, side, first, *parts, f"{total(spent):.3f}", ratio, share)
 

@@ -73,7 +73,7 @@ class SharedMap:
     def maps(self, image: npt.NDArray[np.uint8]) -> list[Tensor]:
         """Return the map (1, C, h, w) of an image at each scale."""
         pixels = as_input(image, self.convolutions)
-        return [run_convolutions(self.convolutions, _resized(pixels, scale)) for scale in self.scales]
+        return [run_convolutions(self.convolutions, resize_image(pixels, scale)) for scale in self.scales]
 
     def pool(self, maps: Sequence[Tensor], boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
         """Return the features (N, C · Σ n²) of boxes, each pooled from the map of its scale."""
@@ -150,7 +150,8 @@ def as_input(image: npt.NDArray[np.uint8], module: nn.Module) -> Tensor:
     return (pixels / 255 - mean) / std
 
 
-def _resized(pixels: Tensor, short_side: int) -> Tensor:
+def resize_image(pixels: Tensor, short_side: int) -> Tensor:
+    """Return an image (1, 3, H, W) with this shorter side, smoothed where it shrinks."""
     height, width = pixels.shape[2:]
     factor = short_side / min(height, width)
     size = [max(1, round(height * factor)), max(1, round(width * factor))]

@@ -22,7 +22,7 @@ from cenote.lab.style import INK, PALETTE, QUIET, WIDTH, house_style, single_fig
 from cenote.pooling.spp_net.extraction import SharedMap
 from cenote.pooling.spp_net.training import DetectorSettings, convolutions_of
 
-PARTS = {"conv": "convolutions", "pool": "pooling", "fc": "linear layer"}
+PARTS = {"cut": "cutting, resizing", "conv": "convolutions", "pool": "pooling", "fc": "linear layer"}
 DETECTORS = ("spp-net", "r-cnn")
 
 
@@ -204,7 +204,7 @@ def split_bars(spent: Mapping[str, Mapping[str, float]]) -> Drawing:
     axes.set_yticks(range(len(spent)), list(spent))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
