@@ -4,10 +4,10 @@
     python benchmarks/spp_net.py --windows 200 --repeats 1 --busy
 
 Scores 2,000 windows of a 640 × 480 image. The shared map has its shorter side at 688 pixels, or at each of five
-scales; crops have 224 × 224 pixels and go in batches of 32. Time covers cutting, convolutions, pooling over levels 6, 3, 2, 1
-and a linear layer of 256; finding windows is left out on both sides. Beside the ratio of the convolutions stands the
-ratio of the pixels, which is what sharing can save, and beside ZF-5's the ratio of multiplications. ``cold`` is the
-first pass of a shape, in which kernels are set up.
+scales; crops have 224 × 224 pixels and go in batches of 32. Time covers resizing the image or cutting and warping the
+windows, convolutions, pooling over levels 6, 3, 2, 1 and a linear layer of 256; finding windows is left out on both
+sides. Beside the ratio of the convolutions stands the ratio of the pixels, which is what sharing can save, and beside
+ZF-5's the ratio of multiplications. ``cold`` is the first pass of a shape, in which kernels are set up.
 The benchmark refuses to run on a busy machine.
 """
 
