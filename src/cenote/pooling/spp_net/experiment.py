@@ -398,7 +398,7 @@ experiment = Experiment(
             race_scale=96,
             race_side=32,
             race_repeats=1,
-        ),
+        ),  # fmt: skip
         "smoke": SppSettings(
             data=("digits", "blots"),
             seeds=8,
