@@ -369,36 +369,18 @@ def differs(settings: SppSettings) -> Sequence[str]:
     )
 
 
+TINY = SppSettings(
+    data=("digits", "blots"), seeds=1, train_images=40, test_images=20, epochs=2, widths=(4, 8), strides=(1, 2),
+    hidden=8, batch_size=20, shift=0, detector_train=6, detector_test=4, detector_scale=96, detector_side=32,
+    detector_levels=(3, 2, 1), detector_widths=(8, 8, 8, 8), detector_proposals=40, detector_crops=6,
+    detector_epochs=1, detector_windows=12, detector_steps=5, race_boxes=20, race_scale=96, race_side=32,
+    race_repeats=1,
+)  # fmt: skip
+
 experiment = Experiment(
     settings=SppSettings,
     presets={
-        "tiny": SppSettings(
-            data=("digits", "blots"),
-            seeds=1,
-            train_images=40,
-            test_images=20,
-            epochs=2,
-            widths=(4, 8),
-            strides=(1, 2),
-            hidden=8,
-            batch_size=20,
-            shift=0,
-            detector_train=6,
-            detector_test=4,
-            detector_scale=96,
-            detector_side=32,
-            detector_levels=(3, 2, 1),
-            detector_widths=(8, 8, 8, 8),
-            detector_proposals=40,
-            detector_crops=6,
-            detector_epochs=1,
-            detector_windows=12,
-            detector_steps=5,
-            race_boxes=20,
-            race_scale=96,
-            race_side=32,
-            race_repeats=1,
-        ),  # fmt: skip
+        "tiny": TINY,
         "smoke": SppSettings(
             data=("digits", "blots"),
             seeds=8,
