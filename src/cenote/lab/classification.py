@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cenote.catalog.results import DataSource, Record
+from cenote.errors import ArgumentError
 from cenote.lab.data import ImageClassification
 from cenote.lab.experiment import Context, Settings, Trial
 from cenote.lab.timing import time_interleaved
@@ -49,7 +50,9 @@ def subset(name: str, settings: ClassificationSettings, context: Context) -> Ima
     options = settings.loader_options(name)
 
     def load() -> ImageClassification:
-        data: ImageClassification = context.load(name, **options)
+        data = context.load(name, **options)
+        if not isinstance(data, ImageClassification):
+            raise ArgumentError(f"data: {name!r} has boxes, not one label an image; it cannot be classified")
         return data.subset(min(settings.train_images, len(data.train)), min(settings.test_images, len(data.test)))
 
     return context.remember((name, *sorted(options.items()), settings.train_images, settings.test_images), load)

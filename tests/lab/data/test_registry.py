@@ -15,7 +15,17 @@ HEAVY = ("PIL", "datasets", "mlxtend", "pyarrow", "sklearn", "torch", "torchvisi
 
 
 def test_names() -> None:
-    assert data.names() == ("cifar10", "digits", "fashion-mnist", "imagefolder", "mnist-5k")
+    assert data.names() == (
+        "bccd",
+        "blots",
+        "cifar10",
+        "coco",
+        "digits",
+        "fashion-mnist",
+        "imagefolder",
+        "mnist-5k",
+        "voc",
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,7 +40,7 @@ def test_an_unknown_name_gets_the_nearest_and_all_names(wrong: str, right: str) 
 
 
 def test_a_name_like_no_other_gets_no_suggestion() -> None:
-    with pytest.raises(ArgumentError, match=r"^name: there is no data set 'xyz'; choose from cifar10, digits"):
+    with pytest.raises(ArgumentError, match=r"^name: there is no data set 'xyz'; choose from bccd, blots, cifar10"):
         data.load("xyz")
 
 

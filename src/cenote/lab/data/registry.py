@@ -7,18 +7,28 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
 from cenote.errors import ArgumentError, MissingExtraError
+from cenote.lab.data.detection import ObjectDetection
 from cenote.lab.data.images import ImageClassification
 
+Detection = Literal["bccd", "blots", "coco", "voc"]
+"""The data sets with boxes."""
 
-def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification:
+
+@overload
+def load(name: Detection, root: str | Path | None = None, **options: object) -> ObjectDetection: ...  # type: ignore[overload-overlap]
+@overload
+def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification: ...
+def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification | ObjectDetection:
     """Load a data set.
 
     Looks under ``root``, then under the folder named by the environment variable ``CENOTE_DATA``, then where the
-    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``) come with
-    a Python package and ignore ``root``. Images that lie in parquet files are decoded when they are first used, and a
-    subset decodes only its own: ``load("cifar10").subset(train=2_000, test=1_000)`` is quick.
+    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``,
+    ``blots``) come with a Python package and ignore ``root``. Images that lie in files of their own or in parquet files
+    are decoded when they are first used, and a subset decodes only its own: ``load("cifar10").subset(train=2_000,
+    test=1_000)`` is quick.
 
     Args:
         name: One of ``names()``.
@@ -26,7 +36,7 @@ def load(name: str, root: str | Path | None = None, **options: object) -> ImageC
         **options: What the data set takes: ``image_size`` for ``imagefolder``.
 
     Returns:
-        Training and test images with their labels.
+        Training and test images with their labels, or with their boxes.
 
     Raises:
         ArgumentError: If there is no data set of this name, or it does not take an option.
@@ -49,7 +59,7 @@ def load(name: str, root: str | Path | None = None, **options: object) -> ImageC
             raise ArgumentError(f"{option}: data set {name!r} does not take it; it takes {allowed}")
     try:
         module = importlib.import_module(f"cenote.lab.data.{entry.module}")
-        read: Callable[..., ImageClassification] = module.load
+        read: Callable[..., ImageClassification | ObjectDetection] = module.load
         return read(None if root is None else Path(root), **options)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
@@ -69,11 +79,15 @@ class _Entry:
 
 
 _LOADERS = {
+    "bccd": _Entry("bccd"),
+    "blots": _Entry("blots"),
     "cifar10": _Entry("cifar"),
+    "coco": _Entry("coco"),
     "digits": _Entry("digits"),
     "fashion-mnist": _Entry("fashion_mnist"),
     "imagefolder": _Entry("imagefolder", options=("image_size",)),
     "mnist-5k": _Entry("mnist"),
+    "voc": _Entry("voc"),
 }
 
 
