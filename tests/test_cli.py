@@ -112,7 +112,7 @@ def test_version() -> None:
         (("run", "order-theory", "--set", "epochs=0"), "setting 'epochs': Input should be greater than"),
         (("run", "order-theory", "--set", "poset=M"), "setting 'poset': unknown poset 'M'; the names are dual claw"),
         (("run", "order-theory", "--data", "mnist5"), "--data: there is no data set 'mnist5'; did you mean 'mnist-5k'"),
-        (("run", "order-theory", "--data", "nope"), "--data: there is no data set 'nope'; choose from cifar10, "),
+        (("run", "order-theory", "--data", "nope"), "--data: there is no data set 'nope'; choose from bccd, "),
         (("new", "pooling", "x", "--title", "T", "--arxiv", "1", "--published", "2024-12-01", "--authors", "1"),
          "arxiv must be an arXiv id such as 2412.06097, got '1'"),
         (("new", "pooling", "A b", "--title", "T", "--arxiv", "2412.00001", "--published", "2024-12-01",

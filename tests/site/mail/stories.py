@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
 
+from cenote.catalog.results import Result
 from cenote.site.mail.scopes import Scope, ScopeKind
 from cenote.site.mail.subscriptions import Frequency, confirm, new_confirmation, pending, subscribe, subscriptions_of
 from cenote.site.methods import Methods
@@ -24,8 +26,25 @@ DAY = dt.timedelta(days=1)
 ALL = Scope(ScopeKind.ALL)
 ADA = "ada@example.org"
 SECRET = "s" * 40
-METHODS = Methods()
-"""Those of the catalog, read once."""
+
+
+class _MeasuredLongAgo(Methods):
+    """Those of the catalog, whose results are no news, though the newest may have been published today."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._all = tuple(
+            replace(method, results=tuple(_aged(result, age) for age, result in enumerate(method.results)))
+            for method in self._all
+        )
+
+
+def _aged(result: Result, age: int) -> Result:
+    return result.model_copy(update={"finished": dt.datetime(2026, 1, 31, tzinfo=dt.UTC) - age * DAY})
+
+
+METHODS = _MeasuredLongAgo()
+"""Read once."""
 
 
 def subscribed(

@@ -85,7 +85,7 @@ def test_a_dry_run_says_who_gets_what_and_keeps_nothing(
 ) -> None:
     said = call("digest", "--dry-run").stdout
     assert said.splitlines() == [
-        *[f"re…@example.org: all papers, daily, {TODAY}: 1 papers, 0 verdicts"] * 3,
+        *[f"re…@example.org: all papers, daily, {TODAY}: 1 paper, 0 verdicts"] * 3,
         f"3 digests due on {TODAY}; nothing was sent",
     ]
     assert not any(address in said for address in readers)

@@ -59,6 +59,9 @@ def is_series_parallel(poset: Poset) -> bool:
 
     Source: arXiv 2412.06097; J. Valdes, R. Tarjan, E. Lawler, The recognition of series parallel digraphs, 1982.
 
+    Raises:
+        ArgumentTypeError: If it is no poset.
+
     Example:
         >>> is_series_parallel(Poset.from_hasse("1<2>3<4"))
         False

@@ -167,7 +167,7 @@ def _line(issue: Issue) -> str:
     content = issue.content
     return (
         f"{local[:2]}…@{domain}: {issue.subscription.words}, {issue.span.issue}: "
-        f"{len(content.papers)} papers, {len(content.verdicts)} verdicts"
+        f"{counted(len(content.papers), 'paper')}, {counted(len(content.verdicts), 'verdict')}"
     )
 
 
