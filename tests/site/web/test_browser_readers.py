@@ -6,7 +6,6 @@ import email
 import email.policy
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .chromium import NEEDS_CHROMIUM
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+pytestmark = NEEDS_CHROMIUM
 
 PAPER = "/papers/2412.06097"
 OPERATOR = "olga@example.org"
@@ -92,18 +91,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 0, rest
     assert all(line.startswith(f"operator {OPERATOR}: ") for line in rest.splitlines()), rest
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()
 
 
 def sign_in(page: Page, served: Served, address: str) -> None:

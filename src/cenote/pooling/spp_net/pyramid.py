@@ -74,8 +74,8 @@ class SpatialPyramidPool2d(nn.Module):
 
     Example:
         >>> layer = SpatialPyramidPool2d(levels=(4, 2, 1))
-        >>> [tuple(layer(torch.randn(2, 8, *size)).shape) for size in ((13, 13), (10, 17), (1, 1))]
-        [(2, 168), (2, 168), (2, 168)]
+        >>> {tuple(layer(torch.randn(2, 8, *size)).shape) for size in ((13, 13), (10, 17), (1, 1))}
+        {(2, 168)}
         >>> nn.Linear(layer.out_features(8), 10).in_features
         168
     """
@@ -142,8 +142,10 @@ def group_by_size(images: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
 
     Example:
         >>> sizes = [(3, 8, 8), (3, 6, 9), (3, 8, 8)]
-        >>> [(at.tolist(), tuple(batch.shape)) for at, batch in group_by_size([torch.zeros(size) for size in sizes])]
-        [([0, 2], (2, 3, 8, 8)), ([1], (1, 3, 6, 9))]
+        >>> for at, batch in group_by_size([torch.zeros(size) for size in sizes]):
+        ...     print(at.tolist(), tuple(batch.shape))
+        [0, 2] (2, 3, 8, 8)
+        [1] (1, 3, 6, 9)
     """
     places: dict[tuple[int, ...], list[int]] = {}
     for index, image in enumerate(images):

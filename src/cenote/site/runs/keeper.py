@@ -226,7 +226,7 @@ class RunKeeper:
 
     def _judged(self, run: AskedRun, told: Told) -> _Ending:
         """What a run comes to whose process ended well."""
-        told.news()
+        self._noted(run, told)  # what it said last, and perhaps after its server had ended
         folder = self.files.relative(run.slug, told.folder)
         if folder is None:
             return _Ending(State.FAILED, "It ended without a result.")
