@@ -12,16 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from cenote.errors import StorageError
 from cenote.site.embedding.worker import embed_papers
+from cenote.site.papers import Paper
 from cenote.site.search import Filters, Mode, Search
+from cenote.site.search import vectors as vectors_in_memory
 from cenote.site.search.encoder import Encoder, pooled
 from cenote.site.search.fusing import best_first, fuse
 from cenote.site.search.meaning import closest
 from cenote.site.search.vectors import Snapshot, Vectors
 from cenote.site.store.database import Database
+from cenote.site.store.saving import save_papers
 from cenote.site.store.tables import papers, vectors
 from tests.site.tiny_encoder import Looks, write_encoder
 
@@ -158,6 +161,35 @@ def test_the_closest_of_many_are_those_of_a_sort(database: Database) -> None:
     assert snapshot.row(16_500) is not None
     np.testing.assert_array_equal(snapshot.row(16_500), drawn[16_493])
     assert snapshot.row(3) is None
+
+
+def test_sketches_find_what_reading_all_finds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors that differ most in some directions, as papers' do: nearly all of the closest, and their products."""
+    monkeypatch.setattr(vectors_in_memory, "_SKETCHED", 2_000)
+    rng = np.random.default_rng(1)
+    drawn = rng.standard_normal((3_000, 128)) * np.linspace(1.5, 0.2, 128)
+    with database.write() as connection:
+        save_papers(connection, [Paper(id=f"2401.{number:05}", title="x") for number in range(3_000)])
+        numbers = list(connection.scalars(select(papers.c.number).order_by(papers.c.number)))
+        rows = [
+            {"number": number, "encoder": "wide", "text_version": 1, "vector": row.astype("<f2").tobytes()}
+            for number, row in zip(numbers, drawn, strict=True)
+        ]
+        connection.execute(vectors.insert(), rows)
+    kept = Vectors("wide", 128)
+    with database.read() as connection:
+        snapshot = kept.current(connection)
+    assert snapshot.directions is not None
+    np.testing.assert_allclose(snapshot.directions.T @ snapshot.directions, np.eye(96), atol=1e-5)
+    missed = 0
+    for number in numbers[:40]:
+        query = snapshot.row(number)
+        assert query is not None
+        all_ = snapshot.similarities(query)
+        places, products = snapshot.nearest(query, 50)
+        np.testing.assert_allclose(products, all_[places], atol=1e-6)
+        missed += len({*np.argsort(-all_)[:50].tolist()} - {*places.tolist()})
+    assert missed <= 4  # of 2,000
 
 
 def test_vectors_follow_the_store(stocked: Database) -> None:

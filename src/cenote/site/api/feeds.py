@@ -113,7 +113,10 @@ def _results(site: Site, limit: int, path: str) -> Feed:
 def _found(site: Site, asked: _Asked) -> Sequence[StoredPaper]:
     if asked.query or asked.filters:
         filters = replace(asked.filters, first=asked.date, last=asked.date) if asked.date else asked.filters
-        return [hit.stored for hit in site.search.find(asked.query, filters=filters, limit=asked.limit).hits]
+        return [
+            hit.stored
+            for hit in site.search.find(asked.query, filters=filters, limit=asked.limit, explained=False).hits
+        ]
     first, last = (asked.date, asked.date) if asked.date else (dt.date.min, dt.date.max)
     with site.database.read() as connection:
         return papers_between(connection, first, last, order="newest", limit=asked.limit)

@@ -94,7 +94,7 @@ def search_papers(
 
     Where papers have no vectors they are looked for by words, whatever `mode` asks; the header `Search-Mode` says so.
     """
-    found = site.search.find(q, filters=filters, mode=mode, limit=limit, offset=p * limit)
+    found = site.search.find(q, filters=filters, mode=mode, limit=limit, offset=p * limit, explained=False)
     response.headers["Search-Mode"] = found.mode
     return [item(hit.stored, site) for hit in found.hits]
 

@@ -161,7 +161,7 @@ class Planner:
         filters = replace(
             form.filters, first=max(first, form.filters.first or first), last=min(last, form.filters.last or last)
         )
-        hits = self._search.find(form.query, filters=filters, mode=form.mode, limit=_SEARCHED).hits
+        hits = self._search.find(form.query, filters=filters, mode=form.mode, limit=_SEARCHED, explained=False).hits
         found = [hit.stored for hit in hits]
         # Without words the search knows no order but the days.
         return found if form.query else sorted(found, key=lambda each: -(each.votes or 0))
@@ -171,7 +171,9 @@ class Planner:
         if not news or scope.kind is ScopeKind.ALL:
             return tuple(news)
         form = scope.form
-        hits = self._search.find(form.query, filters=form.filters, mode=form.mode, limit=_SEARCHED).hits
+        hits = self._search.find(
+            form.query, filters=form.filters, mode=form.mode, limit=_SEARCHED, explained=False
+        ).hits
         found = {hit.stored.paper.id for hit in hits}
         return tuple(each for each in news if each.paper in found)
 

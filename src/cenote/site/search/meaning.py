@@ -104,16 +104,29 @@ def closest(
         most: How many at most.
         floor: The least similarity.
     """
+    if not where:
+        return _ordered(*snapshot.nearest(vector, most), snapshot, floor)
     similarities = snapshot.similarities(vector)
     close: dict[int, float] = {}
-    for places in _by_similarity(similarities, floor, most if not where else max(most, _FIRST_LOOK)):
+    for places in _by_similarity(similarities, floor, max(most, _FIRST_LOOK)):
         numbers = [int(number) for number in snapshot.numbers[places]]
-        kept = set(numbers) if not where else _kept(connection, numbers, where)
+        kept = _kept(connection, numbers, where)
         close |= {n: float(similarities[p]) for n, p in zip(numbers, places, strict=True) if n in kept}
         if len(close) >= most:
             break
-    ordered = sorted(close.items(), key=lambda pair: (-pair[1], pair[0]))
-    return dict(ordered[:most])
+    return dict(sorted(close.items(), key=_closest_first)[:most])
+
+
+def _ordered(
+    places: npt.NDArray[np.intp], similarities: npt.NDArray[np.float32], snapshot: Snapshot, floor: float
+) -> dict[int, float]:
+    numbers = snapshot.numbers[places].tolist()
+    close = [pair for pair in zip(numbers, similarities.tolist(), strict=True) if pair[1] >= floor]
+    return dict(sorted(close, key=_closest_first))
+
+
+def _closest_first(pair: tuple[int, float]) -> tuple[float, int]:
+    return -pair[1], pair[0]
 
 
 def _by_similarity(similarities: npt.NDArray[np.float32], floor: float, first: int) -> Iterator[npt.NDArray[np.intp]]:

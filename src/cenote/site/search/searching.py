@@ -46,7 +46,14 @@ class Search:
         self._index = _text_index(database.dialect)
 
     def find(
-        self, query: str, *, filters: Filters | None = None, mode: Mode = Mode.HYBRID, limit: int = 20, offset: int = 0
+        self,
+        query: str,
+        *,
+        filters: Filters | None = None,
+        mode: Mode = Mode.HYBRID,
+        limit: int = 20,
+        offset: int = 0,
+        explained: bool = True,
     ) -> Found:
         """Return the papers that match best; any text may be asked for.
 
@@ -59,6 +66,7 @@ class Search:
             mode: How to look for them.
             limit: How many to return.
             offset: How many to leave out before.
+            explained: Whether to say why each was found, which takes a sixth of the time.
         """
         asked = Query.read(query)
         page = slice(max(0, offset), max(0, offset) + max(0, limit))
@@ -66,7 +74,7 @@ class Search:
             where = conditions(filters or Filters(), self._tags, self._index.by_author)
             if not asked.words and not asked.text:
                 return _newest(connection, where, mode, page)
-            return self._best(connection, asked, where, mode, page)
+            return self._best(connection, asked, where, mode, page, explained)
 
     def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
         """Return the papers most like this one: closest in meaning, or without vectors in their words or shelf."""
@@ -82,7 +90,9 @@ class Search:
         """Let go of encoder and vectors; the database stays open."""
         self._meaning.forget()
 
-    def _best(self, connection: Connection, query: Query, where: Where, mode: Mode, page: slice) -> Found:
+    def _best(
+        self, connection: Connection, query: Query, where: Where, mode: Mode, page: slice, explained: bool
+    ) -> Found:
         close, mode, note = self._by_meaning(connection, query, where, mode)
         by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)
         named = self._named(connection, query, where)
@@ -93,7 +103,11 @@ class Search:
         numbers = best_first(scores, ids)
         found = find_papers(connection, numbers[page])
         hits = [
-            Hit(found[number], scores[number], _reasons(found[number], query, close.get(number)))
+            Hit(
+                found[number],
+                scores[number],
+                _reasons(found[number], query, close.get(number)) if explained else (),
+            )
             for number in numbers[page]
             if number in found
         ]
