@@ -411,7 +411,7 @@ experiment = Experiment(
         "laptop": SppSettings(
             data=("cifar10", "bccd"),
             seeds=8,
-            train_images=5_000,
+            train_images=10_000,
             test_images=3_000,
             epochs=6,
             shift=0,
