@@ -63,6 +63,7 @@ def _features(browser: Browser, visited: Visited) -> httpx.Response:
 FORMS: list[tuple[Send, str | None, ModuleType, str | None, str]] = [
     (_asks, None, signing_in, None, "LINKS_BY_IP"),
     (_asks_for_ada, None, signing_in, "LINKS_BY_ADDRESS", "LINKS_BY_IP"),
+    (_asks_for_ada, None, signing_in, "LINKS_BY_ADDRESS_A_DAY", "LINKS_BY_IP"),
     (_uses, None, signing_in, None, "USES_BY_IP"),
     (_votes, ADA, talk, "VOTES", "BY_IP"),
     (_writes, ADA, talk, "COMMENTS", "BY_IP"),

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.datastructures import Headers
 
 from cenote.site.app import create_app
+from cenote.site.guarding.requests import came_through_proxy
 from cenote.site.settings import SiteSettings
 from cenote.site.state import Site
 
@@ -40,6 +42,15 @@ def test_where_runs_are_started_nothing_is_shown_under_another_name(visited_lite
         status = browser.get(address, headers={"Host": EVIL}).status_code
         assert status == (200 if address == "/healthz" else 421), address
     assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["Via", "X-Forwarded-Server", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "CF-Connecting-IP", "True-Client-IP",
+             "X-Client-IP", "X-Cluster-Client-IP", "X-Real-IP", "Forwarded", "X-Forwarded-For"],
+)  # fmt: skip
+def test_a_proxy_is_known_by_what_it_adds(name: str) -> None:
+    assert came_through_proxy(Headers({name: "1.1 edge"}))
+    assert not came_through_proxy(Headers({"Host": "localhost", f"{name}-not": "1.1 edge"}))
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,20 @@ def test_cookies_are_for_this_host_alone(tmp_path: Path, secure: bool) -> None:
     assert cookies(out)[f"{prefix}-session"]["max-age"] == "0"
 
 
+def test_a_visitors_key_is_given_again_with_each_form(visited_lite: Visited) -> None:
+    browser = visited_lite.browser()
+    keys = [cookies(browser.get("/sign-in"))["cenote-visitor"] for _ in range(2)]
+    assert keys[0].value == keys[1].value
+    assert [key["max-age"] for key in keys] == [str(12 * 3600)] * 2
+    assert "set-cookie" not in visited_lite.reader().get("/account").headers  # its forms are tied to the session
+
+
+@pytest.mark.parametrize("planted", ["x", "\xff" * 32, "a" * 33, '"\\012"'])
+def test_a_visitors_key_that_is_none_of_ours_is_not_given_again(visited_lite: Visited, planted: str) -> None:
+    answer = visited_lite.browser().get("/sign-in", headers={"Cookie": f"cenote-visitor={planted}".encode("latin-1")})
+    assert len(cookies(answer)["cenote-visitor"].value) == 32
+
+
 def test_who_only_reads_gets_no_cookie_and_pages_that_caches_may_keep(visited_lite: Visited) -> None:
     browser = visited_lite.browser()
     for address in ("/", "/papers/date/2026-11-20", "/papers/trending", "/search?q=x", URL, f"{URL}.md", "/methods",

@@ -113,6 +113,12 @@ def test_the_count_is_that_of_the_table_whatever_happens_at_once(store: Store) -
     assert store.paper(1).reader_comments == kept
 
 
+def test_signs_that_turn_the_direction_are_left_out() -> None:
+    assert read_comment("a\u202ab\u202ec\u2066d\u2069e\u200ff") == "abcde\u200ff"
+    with pytest.raises(ArgumentError, match="got 0"):
+        read_comment("\u202e\u2069")
+
+
 def test_how_it_is_read() -> None:
     assert read_comment(" a\r\nb\rc\u2028d\x00\ud800\x07\te\n\n") == "a\nb\nc\nd\te"
     assert read_comment("x" * LONGEST) == "x" * LONGEST

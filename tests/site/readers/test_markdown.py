@@ -183,6 +183,14 @@ def test_what_markdown_gives(written: str, html: str) -> None:
     assert render_comment(written) == html
 
 
+@pytest.mark.parametrize("depth", [1, 5, 11, 12, 13, 37, 38, 39, 40, 41, 500])
+@pytest.mark.parametrize("mark", ["> ", "- ", "1. ", "> - ", "- > 1. ", "*a ", "[", "**"])
+def test_nothing_is_lost_however_deep_it_is_nested(mark: str, depth: int) -> None:
+    written = f"first\n\n{mark * depth}the needle\n\n<last>"
+    shown = "".join(check(render_comment(written)).itertext())
+    assert all(word in shown for word in ("first", "the needle", "<last>"))
+
+
 @pytest.mark.parametrize(
     "piece",
     [

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import insert, select
 
+from cenote.errors import ArgumentError
 from cenote.site.mail.outbox import MailKind, put_mail
 from cenote.site.papers import Paper
 from cenote.site.readers.accounts import delete_reader
@@ -25,6 +26,7 @@ from cenote.site.readers.operating import (
     operates,
     show,
     unblock,
+    unfeature,
 )
 from cenote.site.readers.sessions import open_session, reader_of
 from cenote.site.readers.sign_in import is_blocked, new_link
@@ -110,6 +112,58 @@ def test_an_address_can_be_blocked_that_never_was_here(store: Store) -> None:
         block(connection, "new@example.org", olga, NOW)
         assert is_blocked(connection, "new@example.org")
         assert not is_blocked(connection, OLGA)
+
+
+PUBLISHED = dt.datetime(2026, 11, 1, 23, 30, tzinfo=dt.UTC)
+
+
+def test_a_paper_that_is_featured_no_more_has_its_own_day_and_keeps_it(store: Store) -> None:
+    olga = store.reader(OLGA)
+    dated = Paper(id="2611.00004", title="Four", published=PUBLISHED)
+    featured = Paper(id="2611.00004", title="Four", published=PUBLISHED, featured=DAY)
+    with store.database.write() as connection:
+        save_papers(connection, [dated])
+        assert feature(connection, "2611.00004", dt.date(2026, 11, 27), olga, NOW)
+    assert store.paper(4).day == dt.date(2026, 11, 27)
+    with store.database.write() as connection:
+        assert unfeature(connection, "2611.00004", olga, NOW)
+        assert not unfeature(connection, "2611.99999", olga, NOW)
+        with pytest.raises(
+            ArgumentError, match=r"^paper must have a day of its own .* 2611\.00001, whose is not known"
+        ):
+            unfeature(connection, "2611.00001", olga, NOW)
+        for fill in (False, True):
+            save_papers(connection, [featured], fill=fill)
+        done = actions(connection, limit=1)
+    assert store.paper(4).day == PUBLISHED.date()
+    assert store.paper(1).day == DAY
+    assert (done[0].kind, done[0].object) == (Kind.UNFEATURE, "2611.00004, back to 2026-11-01")
+
+
+@pytest.mark.parametrize(
+    ("paper", "day", "allowed"),
+    [
+        ("2611.00004", dt.date(2026, 10, 31), False),
+        ("2611.00004", dt.date(2026, 11, 1), True),
+        ("2611.00004", dt.date(2026, 11, 29), True),  # tomorrow
+        ("2611.00004", dt.date(2026, 11, 30), False),
+        ("2611.00001", dt.date(1991, 8, 13), False),
+        ("2611.00001", dt.date(1991, 8, 14), True),
+        ("2611.00001", dt.date(9999, 12, 31), False),
+    ],
+)
+def test_a_paper_is_featured_between_its_own_day_and_tomorrow(
+    store: Store, paper: str, day: dt.date, allowed: bool
+) -> None:
+    olga = store.reader(OLGA)
+    with store.database.write() as connection:
+        save_papers(connection, [Paper(id="2611.00004", title="Four", published=PUBLISHED)])
+        if allowed:
+            assert feature(connection, paper, day, olga, NOW)
+        else:
+            with pytest.raises(ArgumentError, match=f"^day must be from .* for {paper}, got {day}"):
+                feature(connection, paper, day, olga, NOW)
+        assert len(actions(connection, limit=9)) == allowed
 
 
 def test_an_operators_day_wins_over_what_sources_say_before_and_after(store: Store) -> None:

@@ -6,8 +6,10 @@ import datetime as dt
 
 import pytest
 
+from cenote.site.papers import Paper
 from cenote.site.readers.sign_in import is_blocked
 from cenote.site.store.reader_tables import blocks, operator_actions
+from cenote.site.store.saving import save_papers
 
 from ..visiting import ADA, OPERATOR, PAPER, QUIET, Visited
 from .pages import check_page, links, text_of
@@ -19,6 +21,7 @@ FORMS = {
     "/operate/block": {"address": ADA},
     "/operate/unblock": {"address": ADA},
     "/operate/feature": {"paper": PAPER.id, "day": "2026-11-27"},
+    "/operate/unfeature": {"paper": PAPER.id},
 }
 
 
@@ -100,6 +103,10 @@ def test_a_paper_is_featured_on_a_day(visited: Visited) -> None:
         (PAPER.id, "", "day must be one such as 2026-11-23"),
         (PAPER.id, "2026-02-30", "day must be one such as 2026-11-23"),
         (PAPER.id, "<script>", "day must be one such as 2026-11-23"),
+        (PAPER.id, "20261125", "day must be one such as 2026-11-23"),
+        (PAPER.id, "2026-W48-3", "day must be one such as 2026-11-23"),
+        (PAPER.id, "0001-01-01", "day must be from 1991-08-14 to "),
+        (PAPER.id, "9999-12-31", "day must be from 1991-08-14 to "),
     ],
 )
 def test_what_cannot_be_featured_is_said(visited_lite: Visited, paper: str, day: str, said: str) -> None:
@@ -111,6 +118,28 @@ def test_what_cannot_be_featured_is_said(visited_lite: Visited, paper: str, day:
     assert field is not None
     assert (field.get("value"), field.get("aria-describedby")) == (paper, "problem")
     assert visited_lite.count(operator_actions) == 0
+
+
+def test_a_paper_is_featured_no_more(visited: Visited) -> None:
+    olga = visited.reader(OPERATOR)
+    dated = Paper(id="2611.00003", title="Dated", published=dt.datetime(2026, 11, 3, tzinfo=dt.UTC))
+    with visited.database.write() as connection:
+        save_papers(connection, [dated])
+    page = check_page(olga.get("/operate").text)
+    assert [each.get("formaction") for each in page.iter("button") if each.get("formaction")] == ["/operate/unfeature"]
+    olga.post("/operate/feature", paper=dated.id, day="2026-11-25")
+    assert visited.paper(dated).day == dt.date(2026, 11, 25)
+    answer = olga.post("/operate/unfeature", paper=dated.id, day="")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/operate#feature")
+    assert visited.paper(dated).day == dt.date(2026, 11, 3)
+    for paper, said in [
+        (PAPER.id, "paper must have a day of its own"),
+        ("2611.99999", "paper must be one of this feed"),
+        ("x", "paper id must be an arXiv identifier"),
+    ]:
+        answer = olga.post("/operate/unfeature", paper=paper)
+        assert answer.status_code == 422
+        assert said in text_of(check_page(answer.text))
 
 
 def test_many_comments_have_pages(visited_lite: Visited, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
+from itsdangerous import TimestampSigner
 from sqlalchemy import event
 
+from cenote.site.guarding.visitors import FORM_LASTS
 from cenote.site.store.reader_tables import comments, votes
 from cenote.site.web import talk
 
@@ -132,6 +135,25 @@ def test_what_cannot_be_taken_is_not_lost(visited_lite: Visited) -> None:
     assert visited_lite.count(comments) == 0
 
 
+def test_a_form_that_is_too_old_gives_back_what_was_written(
+    visited_lite: Visited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = visited_lite.reader()
+    lasts = int(FORM_LASTS.total_seconds())
+    with monkeypatch.context() as patch:
+        patch.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) - lasts - 2)
+        old = browser.token(URL)
+    written = "\nOnce </textarea><script>alert(1)</script>\nmore"
+    answer = browser.client.post(f"{URL}/comments", data={"csrf": old, "text": written})
+    assert (answer.status_code, answer.headers["cache-control"]) == (403, "no-store")
+    page = check_page(answer.text)
+    field = page.find(".//textarea")
+    assert field is not None
+    assert (field.text, "readonly" in field.attrib) == (written, True)
+    assert visited_lite.count(comments) == 0
+    assert check_page(browser.client.post(f"{URL}/vote", data={"csrf": old}).text).find(".//textarea") is None
+
+
 def test_the_longest_comment_of_the_widest_characters_is_taken(visited_lite: Visited) -> None:
     browser = visited_lite.reader()
     assert browser.post(f"{URL}/comments", text="🏞" * 5_000).status_code == 303
@@ -184,7 +206,7 @@ def test_a_vote_says_what_it_wants(visited_lite: Visited, want: str) -> None:
     assert visited_lite.count(votes) == 0
 
 
-@pytest.mark.parametrize("number", ["0", "-1", str(2**63), "9" * 40, "x"])
+@pytest.mark.parametrize("number", ["0", "-1", str(-(2**63) - 1), "-" + "9" * 23, str(2**63), "9" * 40, "x"])
 def test_numbers_that_no_comment_has(visited: Visited, number: str) -> None:
     assert visited.browser().get(f"/comments/{number}").status_code in (400, 404)
     assert visited.reader().post(f"/comments/{number}/delete").status_code in (400, 404)

@@ -17,7 +17,11 @@ LARGEST = 64 * 1024
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip")
+FORWARDED = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port",
+    "x-forwarded-server", "x-forwarded-scheme", "x-forwarded-ssl", "x-real-ip", "x-client-ip", "x-cluster-client-ip",
+    "true-client-ip", "cf-connecting-ip",
+)  # fmt: skip
 """What proxies add to a request."""
 
 ONE_CLICK = "/u/"
@@ -101,5 +105,9 @@ def _bounded(receive: Receive) -> Receive:
 
 
 def came_through_proxy(headers: Headers) -> bool:
-    """Whether a proxy handed a request on."""
+    """Return whether a proxy says that it handed a request on.
+
+    One that adds no header cannot be told from a browser on this machine: where such a one stands in front, the
+    operator must name it.
+    """
     return any(name in headers for name in FORWARDED)

@@ -31,6 +31,9 @@ MOST_FIELDS = 40
 
 _LONGEST_PATH = 1_000
 
+# As ``secrets.token_urlsafe(24)`` makes them: another would not be given back to the browser as it came.
+_KEY = re.compile(r"[A-Za-z0-9_-]{32}")
+
 # Browsers read a backslash as a slash, and pass over tabs and ends of lines.
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
@@ -44,8 +47,6 @@ class Visitor:
     """The session's token, if it is one of a reader."""
     key: str | None
     """A random text that the browser keeps, made when it is first shown a form."""
-    is_new: bool = False
-    """Whether the key must still be given to the browser."""
     has_form: bool = False
     """Whether the page has a form that is tied to this browser."""
 
@@ -66,7 +67,8 @@ def visitor_of(request: Request) -> Visitor:
     if token:
         with site.database.read() as connection:
             reader = reader_of(connection, token, dt.datetime.now(dt.UTC))
-    visitor = Visitor(reader, token if reader else None, request.cookies.get(_name("visitor", site)))
+    key = request.cookies.get(_name("visitor", site), "")
+    visitor = Visitor(reader, token if reader else None, key if _KEY.fullmatch(key) else None)
     request.state.visitor = visitor
     return visitor
 
@@ -76,18 +78,21 @@ def form_token(request: Request) -> str:
     site: Site = request.app.state.site
     visitor = visitor_of(request)
     if visitor.session is None and visitor.key is None:
-        visitor.key, visitor.is_new = secrets.token_urlsafe(24), True
+        visitor.key = secrets.token_urlsafe(24)
     visitor.has_form = True
     return str(_serializer(site).dumps([visitor.owner, secrets.token_hex(4)]))
 
 
 def give_cookies(request: Request, response: Response) -> None:
-    """Give the browser the key that a form on this page is tied to, and keep pages of a reader out of shared caches."""
+    """Give the browser the key that a form on this page is tied to, and keep pages of a reader out of shared caches.
+
+    The key is given again with each form, so that it lasts as long as the form does.
+    """
     visitor = getattr(request.state, "visitor", None)
     if not isinstance(visitor, Visitor):
         return
     site: Site = request.app.state.site
-    if visitor.is_new and visitor.key is not None:
+    if visitor.has_form and visitor.session is None and visitor.key is not None:
         _set_cookie(response, site, "visitor", visitor.key, FORM_LASTS)
     if visitor.reader is not None or visitor.has_form:
         response.headers["Cache-Control"] = "private, no-store"
@@ -127,6 +132,14 @@ def same_site(address: str) -> str:
     return address if len(address) <= _LONGEST_PATH and _PATH.fullmatch(address) else ""
 
 
+class FormRefused(HTTPException):
+    """A form that is too old, or was not shown in this browser. What was written in it is not lost."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(403, "This form is too old or was not shown in this browser; go back and send it again.")
+        self.fields = fields
+
+
 @dataclass(frozen=True)
 class SentForm:
     """A form of this site that this browser was shown."""
@@ -156,7 +169,7 @@ async def read_fields(request: Request) -> Mapping[str, str]:
 def _sent_form(request: Request, fields: Annotated[Mapping[str, str], Depends(read_fields)]) -> SentForm:
     site: Site = request.app.state.site
     visitor = visitor_of(request)
-    refused = HTTPException(403, "This form is too old or was not shown in this browser; go back and send it again.")
+    refused = FormRefused(fields)
     try:
         owner, _ = _serializer(site).loads(fields.get("csrf", ""), max_age=int(FORM_LASTS.total_seconds()))
     except (BadData, ValueError, TypeError):

@@ -17,6 +17,10 @@ from cenote.site.store.tables import papers
 LONGEST = 5_000
 """Characters."""
 
+# They turn the direction of what follows, so that a link would seem to lead elsewhere; scripts that are written from
+# the right need none of them.
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
 
 @dataclass(frozen=True)
 class Comment:
@@ -45,7 +49,7 @@ def read_comment(text: str) -> str:
         ArgumentError: If it is empty or too long.
     """
     lines = "\n".join(text.splitlines())  # browsers send the ends of lines as two characters
-    kept = "".join(each for each in lines if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cs")).strip()
+    kept = "".join(each for each in lines if _is_kept(each)).strip()
     if not 1 <= len(kept) <= LONGEST:
         raise ArgumentError(f"comment must have 1 to {LONGEST:,} characters, got {len(kept):,}")
     return kept
@@ -125,6 +129,10 @@ def find_comment(connection: Connection, number: int) -> Comment | None:
     """Return a comment, also a hidden one."""
     row = connection.execute(_query().where(comments.c.id == number)).one_or_none()
     return None if row is None else _comment(row)
+
+
+def _is_kept(each: str) -> bool:
+    return each in "\n\t" or (unicodedata.category(each) not in ("Cc", "Cs") and each not in _TURNING)
 
 
 def _query() -> Select[tuple[object, ...]]:

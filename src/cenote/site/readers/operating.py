@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cenote.errors import ArgumentError
 from cenote.site.readers.accounts import forget_mail
 from cenote.site.readers.addresses import read_address
 from cenote.site.readers.comments import hide_comments, show_comments
@@ -17,6 +18,9 @@ from cenote.site.readers.sessions import Reader, close_sessions
 from cenote.site.settings import SiteSettings
 from cenote.site.store.reader_tables import blocks, comments, operator_actions, readers
 from cenote.site.store.tables import papers
+
+FIRST_DAY = dt.date(1991, 8, 14)
+"""Of arXiv: a paper whose own date is not known is featured on no day before."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +33,7 @@ class Kind(StrEnum):
     BLOCK = "block"
     UNBLOCK = "unblock"
     FEATURE = "feature"
+    UNFEATURE = "unfeature"
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,38 @@ def unblock(connection: Connection, address: str, by: Reader, now: dt.datetime) 
 
 
 def feature(connection: Connection, paper: str, day: dt.date, by: Reader, now: dt.datetime) -> bool:
-    """Show a paper under this day, whatever a source says now or later; return whether there is such a paper."""
-    # An import fills in the day where there is none, and keeps the one that is there.
-    chosen = update(papers).where(papers.c.id == paper).values(featured=day, day=day)
-    changed = connection.execute(chosen).rowcount > 0
-    if changed:
-        _write_down(connection, Kind.FEATURE, f"{paper} on {day}", by, now)
-    return changed
+    """Show a paper under this day, whatever a source says now or later; return whether there is such a paper.
+
+    Raises:
+        ArgumentError: If the day is before the paper's own, or after tomorrow.
+    """
+    found = _own_day(connection, paper)
+    if found is None:
+        return False
+    first, last = found.own or FIRST_DAY, now.astimezone(dt.UTC).date() + dt.timedelta(days=1)
+    if not first <= day <= last:
+        raise ArgumentError(f"day must be from {first} to {last} for {paper}, got {day}")
+    _choose(connection, paper, day)
+    _write_down(connection, Kind.FEATURE, f"{paper} on {day}", by, now)
+    return True
+
+
+def unfeature(connection: Connection, paper: str, by: Reader, now: dt.datetime) -> bool:
+    """Show a paper under the day of its first version again; return whether there is such a paper.
+
+    That day is then the operator's choice, so no source that features the paper moves it.
+
+    Raises:
+        ArgumentError: If the day of its first version is not known.
+    """
+    found = _own_day(connection, paper)
+    if found is None:
+        return False
+    if found.own is None:
+        raise ArgumentError(f"paper must have a day of its own to go back to, got {paper}, whose is not known")
+    _choose(connection, paper, found.own)
+    _write_down(connection, Kind.UNFEATURE, f"{paper}, back to {found.own}", by, now)
+    return True
 
 
 def blocked(connection: Connection) -> list[Block]:
@@ -124,6 +154,23 @@ def actions(connection: Connection, *, limit: int) -> list[Action]:
     done = operator_actions.c
     found = select(done.created, done.operator, done.kind, done.object).order_by(done.id.desc()).limit(limit)
     return [Action(row.created, row.operator, Kind(row.kind), row.object) for row in connection.execute(found)]
+
+
+@dataclass(frozen=True)
+class _Found:
+    own: dt.date | None
+    """The day of the paper's first version."""
+
+
+def _own_day(connection: Connection, paper: str) -> _Found | None:
+    held = select(papers.c.published).where(papers.c.id == paper).with_for_update()
+    row = connection.execute(held).one_or_none()
+    return None if row is None else _Found(row.published.date() if row.published else None)
+
+
+def _choose(connection: Connection, paper: str, day: dt.date) -> None:
+    # An import fills in the day where there is none, and keeps the one that is there.
+    connection.execute(update(papers).where(papers.c.id == paper).values(featured=day, day=day))
 
 
 def _write_down(connection: Connection, kind: Kind, what: str, by: Reader, now: dt.datetime) -> None:

@@ -81,7 +81,7 @@ operator_actions = Table(
     Column("id", Number, primary_key=True, autoincrement=True),
     Column("created", Moment, nullable=False),
     Column("operator", ADDRESS, nullable=False),
-    Column("kind", String(12), nullable=False),  # hide, show, block, unblock, feature
+    Column("kind", String(12), nullable=False),  # hide, show, block, unblock, feature, unfeature
     Column("object", Text, nullable=False),  # a comment's number, an address, or a paper and its day
     Index(None, "created"),
     sqlite_autoincrement=True,

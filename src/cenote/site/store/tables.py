@@ -71,6 +71,12 @@ class Words(TypeDecorator[tuple[str, ...]]):
 
 Number = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own row number is an INTEGER
 
+
+def is_row(number: int) -> bool:
+    """Return whether a row may have this number; with others neither database can be asked."""
+    return 0 <= number < 2**63
+
+
 papers = Table(
     "papers",
     metadata,

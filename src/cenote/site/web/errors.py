@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from cenote.errors import StorageError
 from cenote.site.api.answering import error_answer
+from cenote.site.guarding.visitors import FormRefused
 from cenote.site.security import HEADERS
 from cenote.site.web.rendering import render
 
@@ -43,7 +44,8 @@ def refusal(request: Request, error: HTTPException) -> Response:
     """Return the page that says why something was refused."""
     standard = HTTPStatus(error.status_code).phrase
     said = error.detail if error.detail != standard else ""
-    return _page(request, error.status_code, said, dict(error.headers or {}))
+    written = error.fields.get("text", "") if isinstance(error, FormRefused) else ""
+    return _page(request, error.status_code, said, dict(error.headers or {}), written)
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:
@@ -60,12 +62,15 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return _page(request, 500, headers=HEADERS)
 
 
-def _page(request: Request, status: int, sentence: str = "", headers: dict[str, str] | None = None) -> Response:
+def _page(
+    request: Request, status: int, sentence: str = "", headers: dict[str, str] | None = None, written: str = ""
+) -> Response:
     sentence = sentence or _SENTENCES.get(status, "This did not work.")
     if _for_programs(request):
         return error_answer(status, sentence, headers)
     phrase = HTTPStatus(status).phrase
-    answer = render(request, "error.html.j2", status=status, number=status, phrase=phrase, sentence=sentence)
+    said = {"number": status, "phrase": phrase, "sentence": sentence, "written": written}
+    answer = render(request, "error.html.j2", status=status, **said)
     answer.headers.update(headers or {})
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -18,6 +19,7 @@ from cenote.site.readers.comments import newest_comments
 from cenote.site.readers.markdown import render_comment
 from cenote.site.readers.sessions import Reader
 from cenote.site.state import TheSite
+from cenote.site.store.tables import is_row
 from cenote.site.web.paging import page_number
 from cenote.site.web.rendering import page, render
 
@@ -28,6 +30,8 @@ PAGE = 50
 
 SHOWN = 100
 """Actions on the page."""
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 ACTIONS = Limit(300, dt.timedelta(minutes=10))
 ACTIONS_BY_IP = Limit(600, dt.timedelta(minutes=10))
@@ -107,10 +111,25 @@ def post_feature(request: Request, site: TheSite, operator: _Acting, form: TheFo
     featuring = {"paper": form["paper"], "day": form["day"]}
     try:
         paper, day = paper_id(form["paper"]), _day(form["day"])
+        with site.database.write() as connection:
+            changed = operating.feature(connection, paper, day, operator, _now())
     except ArgumentError as error:
         return _show(request, site, featuring=featuring, problem=str(error))
-    with site.database.write() as connection:
-        changed = operating.feature(connection, paper, day, operator, _now())
+    if not changed:
+        return _show(request, site, featuring=featuring, problem=f"paper must be one of this feed, got {paper}")
+    return _done("feature")
+
+
+@router.post("/operate/unfeature", include_in_schema=False)
+def post_unfeature(request: Request, site: TheSite, operator: _Acting, form: TheForm) -> Response:
+    """Show a paper under its own day again."""
+    featuring = {"paper": form["paper"], "day": form["day"]}
+    try:
+        paper = paper_id(form["paper"])
+        with site.database.write() as connection:
+            changed = operating.unfeature(connection, paper, operator, _now())
+    except ArgumentError as error:
+        return _show(request, site, featuring=featuring, problem=str(error))
     if not changed:
         return _show(request, site, featuring=featuring, problem=f"paper must be one of this feed, got {paper}")
     return _done("feature")
@@ -147,14 +166,16 @@ def _show(
 
 def _day(text: str) -> dt.date:
     try:
+        if not _DAY.fullmatch(text):  # Python reads 20261123 and 2026-W48-1 too
+            raise ValueError
         return dt.date.fromisoformat(text)
     except ValueError:
         raise ArgumentError(f"day must be one such as 2026-11-23, got {text!r:.40}") from None
 
 
 def _stored_number(number: int) -> int:
-    """A number as both databases have them."""
-    if not 0 <= number < 2**63:
+    """A number that a row may have; for others there is no page."""
+    if not is_row(number):
         raise HTTPException(404)
     return number
 

@@ -31,6 +31,7 @@ from cenote.site.readers.sessions import Reader
 from cenote.site.readers.voting import vote
 from cenote.site.state import Site, TheSite
 from cenote.site.store.reading import StoredPaper, find_paper
+from cenote.site.store.tables import is_row
 from cenote.site.web.cards import paper_url
 from cenote.site.web.paging import Pages, page_number
 from cenote.site.web.rendering import page, render
@@ -122,7 +123,7 @@ def post_comment(request: Request, site: TheSite, form: TheForm, name: str) -> R
 def comment(site: TheSite, number: int) -> Response:
     """Go to a comment: this address stays, whichever page of its paper the comment is on."""
     with site.database.read() as connection:
-        found = find_comment(connection, number) if number < 2**63 else None
+        found = find_comment(connection, number) if is_row(number) else None
         if found is None or found.hidden is not None:
             raise HTTPException(404, "This comment is not here any more.")
         at = count_before(connection, found) // PAGE + 1
@@ -138,7 +139,7 @@ def post_delete(request: Request, site: TheSite, form: TheForm, number: int) -> 
         return RedirectResponse("/sign-in", 303)
     limit_client(request, "comment from", BY_IP)
     with site.database.write() as connection:
-        paper = delete_comment(connection, number, reader.id) if number < 2**63 else None
+        paper = delete_comment(connection, number, reader.id) if is_row(number) else None
     if paper is None:
         raise HTTPException(404, "There is no such comment of yours.")
     return RedirectResponse(same_site(form["next"]) or f"{paper_url(paper)}#comments", 303)
