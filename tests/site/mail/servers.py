@@ -55,6 +55,8 @@ class MailServer:
     to_content: str = ""
     """What is said of every mail's content, instead of taking it."""
     to_sender: str = ""
+    hangs_up_on: str = ""
+    """The connection ends without a word when this recipient is named."""
     host: str = "127.0.0.1"
     port: int = 0
     connections: int = 0
@@ -69,6 +71,8 @@ class MailServer:
         return "250 OK"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address == self.hangs_up_on:
+            server.transport.abort()
         answer = self.answers.get(address) or self.answers.get("*")
         if answer:
             return answer

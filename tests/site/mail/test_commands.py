@@ -17,6 +17,7 @@ from cenote.site.mail import commands
 from cenote.site.mail.bounces import FAILURES, count_failure
 from cenote.site.mail.outbox import MailKind, put_mail
 from cenote.site.mail.scopes import Scope
+from cenote.site.mail.subscriptions import Frequency
 from cenote.site.seeding import seed
 from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
@@ -109,6 +110,14 @@ def test_a_preview_has_one_example_of_each(
     assert not server.mails
 
 
+def test_a_weekly_preview_has_the_day_of_its_issue(store: Database, tmp_path: Path) -> None:
+    wednesday, monday = dt.datetime(2026, 11, 25, 9, tzinfo=dt.UTC), dt.date(2026, 11, 23)
+    subscribed(store, ADA, Frequency.WEEKLY, now=wednesday - 9 * DAY)
+    save(store, monday - 2 * DAY)
+    call("digest", "--date", "2026-11-25", "--preview", str(tmp_path / "look"))
+    assert (tmp_path / "look" / "01-weekly.txt").read_text().startswith("23 November 2026\n")
+
+
 def test_a_preview_needs_neither_subscribers_nor_mail(
     store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +137,8 @@ def test_a_server_that_is_away_is_one_sentence_and_the_next_call_goes_on(
         outcome.stderr.split()
     )
     server.answers.clear()
-    assert call("digest").stdout == "0 queued, 3 mails sent\n"
+    # The one at which the server broke off has its pause: it may be the reason.
+    assert call("digest").stdout == "0 queued, 2 mails sent\n"
 
 
 def test_what_is_deferred_is_said(readers: list[str], server: MailServer) -> None:

@@ -142,10 +142,25 @@ def test_the_html_part_loads_nothing_and_is_well_formed(kind: str) -> None:
 
 def test_a_verdict_that_changed_says_what_it_was() -> None:
     text = written(digest()).get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    assert "✗ fails (before: holds) on cifar10: It is better." in text
+    assert "It is better.\r\n✗ fails (before: holds) on cifar10\r\n" in text
     assert "https://papers.example.org/papers/2412.06097#claim-accuracy-cifar10" in text
     new = written(digest(verdicts=[VERDICT | {"before": None, "word": "holds"}])).get_body(("plain",))
-    assert "✓ holds on cifar10: It is better." in new.get_content()  # type: ignore[union-attr]
+    assert "✓ holds on cifar10\r\n" in new.get_content()  # type: ignore[union-attr]
+
+
+def test_a_sentence_is_told_once_with_its_data_sets_under_it() -> None:
+    """In the order of the catalog, not of the alphabet."""
+    rows = [VERDICT | {"paper": paper, "title": f"About {paper}", "claim": claim, "data": data,
+                       "sentence": f"Claim {claim} of {paper}."}
+            for paper in ("2412.2", "2412.1") for data in ("mnist", "cifar10")
+            for claim in ("size", "accuracy")]  # fmt: skip
+    message = written(digest(verdicts=rows))
+    for kind in ("plain", "html"):
+        told = message.get_body((kind,)).get_content()  # type: ignore[union-attr]
+        wanted = [each for paper in ("2412.2", "2412.1") for claim in ("size", "accuracy")
+                  for each in (f"Claim {claim} of {paper}.", "fails", "mnist", "fails", "cifar10")]  # fmt: skip
+        found = re.findall(r"Claim \w+ of [\d.]+\.|\bfails\b|(?:(?<=>)|(?<= on ))(?:mnist|cifar10)", told)
+        assert found == wanted
 
 
 HEADERS = sorted(written(digest()).keys())

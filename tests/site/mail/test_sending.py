@@ -7,6 +7,8 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
 
 import pytest
 from sqlalchemy import insert, update
@@ -25,7 +27,7 @@ from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
 from cenote.site.store.locks import exclusive
 from cenote.site.store.mail_tables import bounces, mails, subscriptions
-from cenote.site.store.reader_tables import blocks
+from cenote.site.store.reader_tables import blocks, sign_in_links
 
 from .servers import MailServer
 from .stories import ADA, ALL, SECRET, count, rows, states, subscribed
@@ -155,8 +157,8 @@ def test_that_we_are_not_wanted_is_not_the_addresss_fault(
     settings: SiteSettings, store: Database, server: MailServer
 ) -> None:
     server.answers["*"] = "554 5.7.1 relay access denied"
-    for _ in range(FAILURES + 1):
-        put(store)
+    for n in range(FAILURES + 1):
+        put(store, address=ADA if n == 0 else f"reader{n}@example.org")
     assert Dispatcher(settings, store).send_due().refused == FAILURES + 1
     assert count(store, bounces) == 0
 
@@ -190,6 +192,69 @@ def test_a_server_that_is_away_loses_nothing(store: Database, settings: SiteSett
     assert "refuses the sender" in Dispatcher(settings, store).send_due().problem
     server.to_sender = ""
     assert Dispatcher(settings, store).send_due().sent == 1
+
+
+@pytest.mark.parametrize("how", ["says 421", "hangs up"])
+def test_a_mail_at_which_the_server_breaks_off_holds_up_no_other(
+    settings: SiteSettings, store: Database, server: MailServer, how: str
+) -> None:
+    if how == "says 421":
+        server.answers[ADA] = "421 4.7.0 not now"
+    else:
+        server.hangs_up_on = ADA
+    put(store)
+    put(store, address="bob@example.org")
+    dispatcher = Dispatcher(settings, store)
+    done = dispatcher.send_due()
+    assert (done.sent, done.deferred, "127.0.0.1" in done.problem) == (0, 1, True)
+    assert dispatcher.send_due().sent == 1
+    assert [each.recipients for each in server.mails] == [("bob@example.org",)]
+    (row, _) = rows(store, mails)
+    assert (row.state, row.attempts, row.problem) == ("queued", 1, done.problem)
+    # Each try makes a link; that tries become rare keeps them few.
+    for _ in range(5):
+        dispatcher.send_due()
+    assert count(store, sign_in_links, sign_in_links.c.address == ADA) == 1
+
+
+class _Broken:
+    """Hands over all mail but one kind, at which it fails like no transport should."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.close = transport.close
+
+    def send(self, message: EmailMessage, sender: str, recipient: str) -> None:
+        if recipient == ADA:
+            raise UnicodeEncodeError("ascii", "ü", 0, 1, "a defect")
+        self._transport.send(message, sender, recipient)
+
+
+def test_a_mail_that_cannot_be_handed_over_holds_up_no_other(
+    settings: SiteSettings, store: Database, server: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(store)
+    put(store, address="bob@example.org")
+    done = Dispatcher(settings, store, lambda: _Broken(open_transport(server.url(), name="x"))).send_due()
+    assert (done.sent, done.deferred, done.problem) == (1, 1, "")
+    assert "cannot be handed over" in caplog.text
+    assert "a defect" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [MailKind.SIGN_IN, MailKind.CONFIRM])
+def test_no_second_mail_is_queued_while_one_waits(store: Database, kind: MailKind) -> None:
+    assert put(store, kind)
+    assert not put(store, kind)
+    assert put(store, kind, "bob@example.org")
+    set_back(store, created=now() - WAITS[kind] - dt.timedelta(seconds=1))  # it will be dropped, not sent
+    assert put(store, kind)
+
+
+def test_of_many_that_ask_at_once_one_mail_comes(store: Database) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        queued = list(pool.map(lambda _: put(store), range(16)))
+    assert queued.count(True) == 1
+    assert count(store) == 1
 
 
 @pytest.mark.parametrize("kind", MailKind)

@@ -14,6 +14,7 @@ from cenote.site.mail.outbox import MailKind, put_mail
 from cenote.site.mail.scopes import Scope, ScopeKind
 from cenote.site.mail.subscriptions import (
     CONFIRM_WITHIN,
+    CONFIRMATIONS_A_DAY,
     MOST,
     Frequency,
     confirm,
@@ -69,9 +70,28 @@ def test_five_at_once_give_one_mail(database: Database) -> None:
 
 def test_after_ten_minutes_another_mail_can_be_asked_for(database: Database) -> None:
     assert ask(database)
+    with database.write() as connection:
+        connection.execute(mails.update().values(state="sent", ended=NOW))
     assert not ask(database, NOW + 9 * MINUTE)
     assert ask(database, NOW + 10 * MINUTE)
     assert count(database, subscriptions) == 1
+
+
+def test_nobody_is_asked_all_day(database: Database) -> None:
+    """Somebody who asks for a stranger's address every ten minutes has few mails sent there."""
+    queued = 0
+    for n in range(6 * 24):
+        queued += ask(database, NOW + 10 * n * MINUTE)
+        with database.write() as connection:
+            connection.execute(mails.update().values(state="sent", ended=NOW))
+    assert queued == 2 * CONFIRMATIONS_A_DAY.times - 1  # all at once, and as many again as time passes
+
+
+def test_while_a_mail_waits_no_other_is_queued_and_nothing_counts(database: Database) -> None:
+    assert [ask(database, NOW + 30 * n * MINUTE, Scope(ScopeKind.SEARCH, f"q={n}")) for n in range(9)].count(True) == 1
+    with database.write() as connection:
+        connection.execute(mails.update().values(state="sent", ended=NOW))
+    assert ask(database, NOW + 300 * MINUTE)
 
 
 def test_what_is_confirmed_needs_no_mail(database: Database) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from cenote.errors import ArgumentError
 from cenote.site.mail.policy import POLICY
-from cenote.site.mail.transport import DeferredError, RefusedError, UnreachableError, open_transport
+from cenote.site.mail.transport import BrokenOffError, DeferredError, RefusedError, UnreachableError, open_transport
 
 from .servers import MailServer, mail_server
 
@@ -98,7 +98,7 @@ def test_a_wrong_password_is_in_no_message_and_no_log(
         ("550 5.1.1 no such user", RefusedError, True),
         ("550 no such user", RefusedError, True),
         ("554 5.7.1 relay access denied", RefusedError, False),
-        ("421 4.3.2 going down", UnreachableError, None),
+        ("421 4.3.2 going down", BrokenOffError, None),
     ],
 )
 def test_what_is_said_of_a_recipient(
@@ -121,6 +121,20 @@ def test_what_is_said_of_content_and_sender(server: MailServer) -> None:
     # The sender is the same for all mails: refusing them one by one would lose them all.
     server.to_sender = "550 5.7.1 not you"
     with pytest.raises(UnreachableError, match=r"refuses the sender: 5\.7\.1 not you"):
+        send(server.url())
+
+
+def test_a_mail_that_is_too_large_is_no_fault_of_the_sender(server: MailServer) -> None:
+    """A server may say so before it sees the mail, of the size that comes with the sender."""
+    server.to_sender = "552 5.3.4 too large"
+    with pytest.raises(RefusedError, match="too large") as refused:
+        send(server.url())
+    assert not refused.value.no_mailbox
+
+
+def test_a_server_that_hangs_up_broke_off(server: MailServer) -> None:
+    server.hangs_up_on = TO
+    with pytest.raises(BrokenOffError, match="went away"):
         send(server.url())
 
 
@@ -161,6 +175,8 @@ def test_a_folder_has_each_mail_once(tmp_path: Path) -> None:
         ("smtp://mail.example.org:99999", "a number up to 65535"),
         ("smtp+plain://u:secret-word@mail.example.org", "so mail.example.org must be this machine"),
         ("smtp+plain://192.0.2.1", "so 192.0.2.1 must be this machine"),
+        ("smtp+plain://u:secret-word-p%C3%BC@127.0.0.1", "must be ASCII"),
+        ("smtp://%C3%BC:secret-word@mail.example.org", "must be ASCII"),
         ("file:", "followed by a folder"),
         ("file://host/folder", "followed by a folder"),
     ],

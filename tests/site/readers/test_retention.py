@@ -16,7 +16,7 @@ from cenote.site.readers.sessions import open_session
 from cenote.site.readers.sign_in import new_link
 from cenote.site.readers.voting import vote
 from cenote.site.store.database import Database
-from cenote.site.store.mail_tables import confirmations, mails, subscriptions
+from cenote.site.store.mail_tables import bounces, confirmations, mails, subscriptions
 from cenote.site.store.reader_tables import limits, operator_actions, readers, sessions, sign_in_links
 from cenote.site.web.privacy import TIMES
 
@@ -47,6 +47,10 @@ def _mail(state: str) -> Made:
     return made
 
 
+def _bounce(connection: Connection, at: dt.datetime, suppressed: dt.datetime | None = None) -> None:
+    connection.execute(insert(bounces).values(address=ADA, failures=1, last=at, suppressed=suppressed))
+
+
 def _action(connection: Connection, at: dt.datetime) -> None:
     connection.execute(insert(operator_actions).values(created=at, operator=ADA, kind="hide", object="comment 1"))
 
@@ -60,6 +64,7 @@ def _reader(connection: Connection, at: dt.datetime) -> None:
     [
         (sign_in_links, lambda connection, at: new_link(connection, ADA, at), "link"),
         (operator_actions, _action, "action"),
+        (bounces, _bounce, "bounce"),
         (readers, _reader, "reader"),
         (mails, _mail("sent"), "mail"),
         (mails, _mail("dropped"), "mail"),
@@ -87,7 +92,9 @@ def test_sessions_go_and_their_readers_stay(store: Store) -> None:
         assert connection.scalar(select(func.count()).select_from(readers)) == 1
 
 
-@pytest.mark.parametrize("made", [_subscription("confirmed"), _mail("queued")])
+@pytest.mark.parametrize(
+    "made", [_subscription("confirmed"), _mail("queued"), lambda connection, at: _bounce(connection, at, at)]
+)
 def test_what_is_still_wanted_stays(database: Database, made: Made) -> None:
     with database.write() as connection:
         made(connection, NOW)

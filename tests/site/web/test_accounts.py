@@ -190,7 +190,19 @@ def test_the_page_on_privacy_says_every_time_there_is(visited_lite: Visited) -> 
     for name, time in TIMES.items():
         assert in_words(time) in said, name
     # The times as numbers; that they are kept are tested where things are taken out.
-    for promised in ("30 days", "30 minutes", "24 months", "12 hours", "60 days", "12 months", "4 days", "1 hour"):
+    for promised in (
+        "30 days",
+        "30 minutes",
+        "24 months",
+        "12 hours",
+        "60 days",
+        "12 months",
+        "4 days",
+        "90 days",
+        "1 hour",
+    ):
+        assert promised in said
+    for promised in ("into its log too", "The file leaves out"):
         assert promised in said
     assert "/privacy" in links(check_page(visited_lite.browser().get("/").text))
 

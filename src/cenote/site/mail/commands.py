@@ -106,18 +106,17 @@ def _show(
     preview: Path | None,
 ) -> None:
     """Say who would get what; write each different digest once."""
-    written: dict[int, Content] = {}
+    written: dict[int, tuple[Content, dt.date]] = {}
     count = 0
     for count, issue in enumerate(planner.issues(frequency), start=1):
         typer.echo(_line(issue))
-        written.setdefault(id(issue.content), issue.content)
+        written.setdefault(id(issue.content), (issue.content, issue.span.issue))
         if count == limit:
             break
     typer.echo(f"{counted(count, 'digest')} due on {day}; nothing was sent")
     if preview is None:
         return
-    contents = list(written.values()) or [_for_anybody(planner, day)]
-    for path in write_preview(preview, settings, contents, day):
+    for path in write_preview(preview, settings, list(written.values()) or [(_for_anybody(planner, day), day)]):
         typer.echo(path)
 
 

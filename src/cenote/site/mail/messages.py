@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -142,6 +142,14 @@ def _rendered(template: str, context: Mapping[str, Any]) -> str:
     return _environment.get_template(template).render(context)
 
 
+def _together(rows: Sequence[Mapping[str, Any]], name: str) -> list[list[Mapping[str, Any]]]:
+    """Rows that have the same value, in the order in which each value comes first."""
+    groups: dict[Any, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[name], []).append(row)
+    return list(groups.values())
+
+
 _environment = jinja2.Environment(
     loader=jinja2.PackageLoader("cenote.site.mail"),
     autoescape=lambda name: name is None or ".html" in name,
@@ -149,5 +157,5 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters |= {"day": _in_words, "counted": counted}
+_environment.filters |= {"day": _in_words, "counted": counted, "together": _together}
 _environment.globals |= {"icons": ICONS, "kinds": MailKind}

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cenote.site.mail.bounces import takes_mail
+from cenote.site.store.locks import in_turn
 from cenote.site.store.mail_tables import mails
 
 
@@ -81,9 +82,10 @@ def put_mail(
         content: What the digest is made from.
 
     Returns:
-        False if there is one for this subscription and issue, or the address takes no mail.
+        False if there is one for this subscription and issue, if one of another kind still waits for this address, or
+        the address takes no mail.
     """
-    if not takes_mail(connection, address):
+    if not takes_mail(connection, address) or is_waiting(connection, kind, address, now):
         return False
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {
@@ -99,6 +101,19 @@ def put_mail(
     }
     queued = connection.execute(insert(mails).values(row).on_conflict_do_nothing().returning(mails.c.id))
     return queued.first() is not None
+
+
+def is_waiting(connection: Connection, kind: MailKind, address: str, now: dt.datetime) -> bool:
+    """Return whether a mail that says all that another one would is still to be sent; no two digests say the same.
+
+    Until the transaction ends no other one puts such a mail in between.
+    """
+    if kind is MailKind.DIGEST:
+        return False
+    in_turn(connection, f"{kind} mails to {address}")
+    of_use = (mails.c.state == "queued", mails.c.created >= now - WAITS[kind])
+    waiting = exists().where(mails.c.address == address, mails.c.kind == kind.value, *of_use)
+    return bool(connection.scalar(select(waiting)))
 
 
 def next_mail(connection: Connection, now: dt.datetime) -> Mail | None:

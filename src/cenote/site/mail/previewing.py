@@ -20,10 +20,15 @@ READER = "reader@example.org"
 _NO_TOKEN = "this-is-an-example"
 
 
-def write_preview(folder: Path, settings: SiteSettings, contents: Iterable[Content], day: dt.date) -> Iterator[Path]:
+def write_preview(folder: Path, settings: SiteSettings, issues: Iterable[tuple[Content, dt.date]]) -> Iterator[Path]:
     """Write each digest as the mail (``.eml``) and as its two parts (``.txt``, ``.html``); yield the files.
 
     Its links work, but the one that unsubscribes: it is nobody's.
+
+    Args:
+        folder: Made if it is not there.
+        settings: The site's address, and who its mail comes from.
+        issues: What each tells, and its day.
 
     Raises:
         StorageError: If the folder cannot be written.
@@ -32,7 +37,7 @@ def write_preview(folder: Path, settings: SiteSettings, contents: Iterable[Conte
     now = dt.datetime.now(dt.UTC)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, content in enumerate(contents, start=1):
+        for number, (content, day) in enumerate(issues, start=1):
             mail = Mail(0, MailKind.DIGEST, READER, 0, day, content.as_json(), f"example.{number}", 0, now)
             message = letters.digest(mail, _NO_TOKEN, now)
             text, html = message.get_body(("plain",)), message.get_body(("html",))

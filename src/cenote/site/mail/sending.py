@@ -29,7 +29,14 @@ from cenote.site.mail.outbox import (
     note_sent,
 )
 from cenote.site.mail.subscriptions import find_confirmed, leave_token, new_confirmation, pending
-from cenote.site.mail.transport import DeferredError, RefusedError, Transport, UnreachableError, open_transport
+from cenote.site.mail.transport import (
+    BrokenOffError,
+    DeferredError,
+    RefusedError,
+    Transport,
+    UnreachableError,
+    open_transport,
+)
 from cenote.site.readers.sign_in import new_link
 from cenote.site.secret import site_secret
 from cenote.site.settings import SiteSettings
@@ -119,8 +126,16 @@ class Dispatcher:
             self._defer(mail, str(error), done)
         except RefusedError as error:
             self._refuse(mail, error, done)
+        except BrokenOffError as error:
+            # It waits like one that was deferred: tried first each time, it would hold up all others for ever.
+            self._defer(mail, str(error), done)
+            done.problem = str(error)
         except UnreachableError as error:
             done.problem = str(error)
+        except Exception:  # as above; what the server thinks of the connection is unknown now
+            _log.exception("mail %s cannot be handed over", mail.id)
+            transport.close()
+            self._defer(mail, "it could not be handed over", done)
         else:
             with self._database.write() as connection:
                 note_sent(connection, mail, _now())

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cenote.site.guarding.limits import Limit, limit_key, take
 from cenote.site.mail.bounces import takes_mail
-from cenote.site.mail.outbox import MailKind, drop_mails, put_mail
+from cenote.site.mail.outbox import MailKind, drop_mails, is_waiting, put_mail
 from cenote.site.mail.scopes import Scope, ScopeKind
 from cenote.site.readers.tokens import new_token, token_hash
 from cenote.site.store.locks import in_turn
@@ -30,6 +30,9 @@ CONFIRM_WITHIN = dt.timedelta(hours=48)
 
 CONFIRMATIONS = Limit(1, dt.timedelta(minutes=10))
 """Mails that ask an address for confirmation, whatever is asked for."""
+
+CONFIRMATIONS_A_DAY = Limit(4, dt.timedelta(days=1))
+"""The same over a day: anybody can ask, and who is asked may want none."""
 
 MOST = 20
 """Subscriptions of one address."""
@@ -83,8 +86,8 @@ def subscribe(
         now: The present moment, with its zone.
 
     Returns:
-        Whether a mail was queued: not if the subscription is confirmed already, if another mail went there a short
-        while ago, or if the address takes none.
+        Whether a mail was queued: not if the subscription is confirmed already, if another mail waits for the address
+        or went there a short while ago, if it got its share for the day, or if it takes none.
     """
     if not takes_mail(connection, address):
         return False
@@ -106,8 +109,11 @@ def subscribe(
         }
         upsert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         connection.execute(upsert(subscriptions).values(row).on_conflict_do_nothing())
-    if take(connection, limit_key(secret, "confirmation", address), CONFIRMATIONS, now) > 0:
+    if is_waiting(connection, MailKind.CONFIRM, address, now):
         return False
+    for what, limit in (("confirmation", CONFIRMATIONS), ("confirmation a day", CONFIRMATIONS_A_DAY)):
+        if take(connection, limit_key(secret, what, address), limit, now) > 0:
+            return False
     return put_mail(connection, MailKind.CONFIRM, address, now)
 
 

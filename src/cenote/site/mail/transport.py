@@ -47,6 +47,10 @@ class UnreachableError(Exception):
     """No mail can be sent just now: the server does not answer, or does not let this site send."""
 
 
+class BrokenOffError(UnreachableError):
+    """The server broke off while it was given this mail, which may be the reason."""
+
+
 class Transport(Protocol):
     """Hands over one mail after the other."""
 
@@ -56,7 +60,8 @@ class Transport(Protocol):
         Raises:
             DeferredError: If it may be taken later.
             RefusedError: If it will never be taken.
-            UnreachableError: If no mail is taken now; whether this one was may then be unknown.
+            UnreachableError: If no mail is taken now.
+            BrokenOffError: If the server went away with this mail; whether it took it may be unknown.
         """
 
     def close(self) -> None:
@@ -90,6 +95,8 @@ def open_transport(url: str, *, name: str, context: ssl.SSLContext | None = None
             "machine; use smtp or smtps, or add ?insecure=yes where the network between is your own"
         )
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    if login is not None and not "".join(login).isascii():
+        raise ArgumentError("CENOTE_MAIL_URL: user and password must be ASCII, since SMTP sends no other characters")
     return SmtpTransport(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], login, name=name, context=context)
 
 
@@ -153,7 +160,7 @@ class SmtpTransport:
         except smtplib.SMTPRecipientsRefused as error:
             self._raise(*error.recipients[recipient], about_recipient=True)
         except smtplib.SMTPSenderRefused as error:
-            if error.smtp_code < 500:
+            if error.smtp_code < 500 or error.smtp_code == 552:  # too large: it says so of this mail, not of the sender
                 self._raise(error.smtp_code, error.smtp_error)
             self.close()  # it would say so of every mail, none of which is to be lost for it
             raise UnreachableError(f"{self._server} refuses the sender: {_said(error.smtp_error)}") from None
@@ -161,7 +168,7 @@ class SmtpTransport:
             self._raise(error.smtp_code, error.smtp_error)
         except (smtplib.SMTPException, OSError) as error:
             self.close()
-            raise UnreachableError(f"{self._server} went away: {error}") from None
+            raise BrokenOffError(f"{self._server} went away: {error}") from None
 
     def close(self) -> None:
         """Take leave of the server."""
@@ -210,9 +217,9 @@ class SmtpTransport:
 
     def _raise(self, code: int, said: bytes | str, *, about_recipient: bool = False) -> NoReturn:
         text = f"{code} {_said(said)}"
-        if code == 421:  # it closes the connection, whoever the mail is for
+        if code == 421:  # it closes the connection
             self.close()
-            raise UnreachableError(f"{self._server} says {text}") from None
+            raise BrokenOffError(f"{self._server} says {text}") from None
         if code < 500:
             raise DeferredError(text) from None
         raise RefusedError(text, no_mailbox=about_recipient and not is_policy(_status(_said(said)))) from None

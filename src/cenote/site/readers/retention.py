@@ -17,7 +17,7 @@ from cenote.site.mail.outbox import WAITS, MailKind, forget_mails
 from cenote.site.mail.subscriptions import CONFIRM_WITHIN
 from cenote.site.readers.accounts import delete_reader
 from cenote.site.store.database import Database
-from cenote.site.store.mail_tables import confirmations, subscriptions
+from cenote.site.store.mail_tables import bounces, confirmations, subscriptions
 from cenote.site.store.reader_tables import operator_actions, readers, sessions, sign_in_links
 
 READER_KEPT = dt.timedelta(days=730)
@@ -28,6 +28,9 @@ SUBSCRIPTION_KEPT = dt.timedelta(days=365)
 
 PENDING_KEPT = WAITS[MailKind.CONFIRM] + CONFIRM_WITHIN
 """A subscription that nobody confirmed: the longest its mail may take, and then its link."""
+
+BOUNCE_KEPT = dt.timedelta(days=90)
+"""What came back from an address to which mail is still sent, after the last time."""
 
 ACTION_KEPT = dt.timedelta(days=365)
 """What operators did."""
@@ -61,11 +64,13 @@ def clean(connection: Connection, now: dt.datetime) -> Cleaned:
     gone = sum(delete_reader(connection, reader) for reader in connection.scalars(unseen).all())
     ended = (subscriptions.c.state == "ended") & (subscriptions.c.ended < now - SUBSCRIPTION_KEPT)
     pending = (subscriptions.c.state == "pending") & (subscriptions.c.created < now - PENDING_KEPT)
+    bounced = bounces.c.suppressed.is_(None) & (bounces.c.last < now - BOUNCE_KEPT)
     outdated = [
         delete(sessions).where(sessions.c.expires <= now),
         delete(sign_in_links).where(sign_in_links.c.expires <= now),
         delete(confirmations).where(confirmations.c.expires <= now),
         delete(subscriptions).where(ended | pending),
+        delete(bounces).where(bounced),
         delete(operator_actions).where(operator_actions.c.created < now - ACTION_KEPT),
     ]
     rows = sum(connection.execute(statement).rowcount for statement in outdated)

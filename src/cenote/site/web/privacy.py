@@ -9,7 +9,14 @@ from fastapi.responses import Response
 
 from cenote.site.guarding.visitors import FORM_LASTS, NEXT_LASTS
 from cenote.site.mail.outbox import KEPT as MAIL_KEPT
-from cenote.site.readers.retention import ACTION_KEPT, EVERY, PENDING_KEPT, READER_KEPT, SUBSCRIPTION_KEPT
+from cenote.site.readers.retention import (
+    ACTION_KEPT,
+    BOUNCE_KEPT,
+    EVERY,
+    PENDING_KEPT,
+    READER_KEPT,
+    SUBSCRIPTION_KEPT,
+)
 from cenote.site.readers.sessions import LASTS as SESSION_LASTS
 from cenote.site.readers.sign_in import LINK_LASTS
 from cenote.site.runs.keeper import KEPT as KEPT_RUNS
@@ -27,6 +34,7 @@ TIMES = {
     "mail": MAIL_KEPT,
     "pending": PENDING_KEPT,
     "subscription": SUBSCRIPTION_KEPT,
+    "bounce": BOUNCE_KEPT,
     "action": ACTION_KEPT,
     "every": EVERY,
 }

@@ -22,14 +22,16 @@ from cenote.site.guarding.visitors import (
 )
 from cenote.site.mail.outbox import MailKind, put_mail
 from cenote.site.readers.addresses import read_address
-from cenote.site.readers.sessions import close_session, close_sessions
+from cenote.site.readers.sessions import close_session, close_sessions, reader_of
 from cenote.site.readers.sign_in import LINK_LASTS, link_address, use_link
+from cenote.site.runs.queue import hand_over, reader_owner
 from cenote.site.state import TheSite
 from cenote.site.web.rendering import page, render
 
 router = APIRouter()
 
-LINKS_BY_ADDRESS = Limit(3, dt.timedelta(minutes=15))
+LINKS_BY_ADDRESS = Limit(5, dt.timedelta(hours=1))
+LINKS_BY_ADDRESS_A_DAY = Limit(10, dt.timedelta(days=1))
 LINKS_BY_IP = Limit(10, dt.timedelta(hours=1))
 USES_BY_IP = Limit(30, dt.timedelta(minutes=10))
 
@@ -61,8 +63,9 @@ def post_sign_in(request: Request, site: TheSite, form: TheForm) -> Response:
         return _form(request, can=True, following=following, typed=form["address"], problem=str(error))
     limit_client(request, "sign-in from", LINKS_BY_IP)
     limit_client(request, "sign-in", LINKS_BY_ADDRESS, who=address)
+    limit_client(request, "sign-in a day", LINKS_BY_ADDRESS_A_DAY, who=address)
     with site.database.write() as connection:
-        put_mail(connection, MailKind.SIGN_IN, address, dt.datetime.now(dt.UTC))  # none if the address is blocked
+        put_mail(connection, MailKind.SIGN_IN, address, dt.datetime.now(dt.UTC))  # none if blocked, or one waits
     site.post.wake()
     response = RedirectResponse("/sign-in/sent", 303)
     if following:
@@ -93,7 +96,11 @@ def post_link(request: Request, site: TheSite, form: TheForm, token: str) -> Res
     _check_form(token)
     limit_client(request, "sign-in link", USES_BY_IP)
     with site.database.write() as connection:
-        session = use_link(connection, token, dt.datetime.now(dt.UTC))
+        now = dt.datetime.now(dt.UTC)
+        session = use_link(connection, token, now)
+        reader = None if session is None else reader_of(connection, session, now)
+        if reader is not None:
+            hand_over(connection, form.visitor.owner, reader_owner(reader.id))
         if session is not None and form.visitor.session is not None:
             close_session(connection, form.visitor.session)
     if session is None:
