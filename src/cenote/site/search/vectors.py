@@ -127,8 +127,8 @@ class Vectors:
             for place, row in zip(places, rows, strict=True):
                 self._block(place // _BLOCK, copied)[place % _BLOCK] = row
         self._sketch(copied)
-        numbers = np.fromiter(self._rows, np.int64, len(self._rows))
-        self._snapshot = Snapshot(tuple(self._blocks), numbers, self._directions, tuple(self._sketches))
+        known = np.fromiter(self._rows, np.int64, len(self._rows))
+        self._snapshot = Snapshot(tuple(self._blocks), known, self._directions, tuple(self._sketches))
         self._written = newest
 
     def _sketch(self, changed: set[int]) -> None:
