@@ -77,10 +77,17 @@ class Listening(Search):
         self.asked: list[tuple[str, Filters, Mode, int, int]] = []
 
     def find(
-        self, query: str, *, filters: Filters | None = None, mode: Mode = Mode.HYBRID, limit: int = 20, offset: int = 0
+        self,
+        query: str,
+        *,
+        filters: Filters | None = None,
+        mode: Mode = Mode.HYBRID,
+        limit: int = 20,
+        offset: int = 0,
+        explained: bool = True,
     ) -> Found:
         self.asked.append((query, filters or Filters(), mode, limit, offset))
-        return super().find(query, filters=filters, mode=mode, limit=limit, offset=offset)
+        return super().find(query, filters=filters, mode=mode, limit=limit, offset=offset, explained=explained)
 
 
 @pytest.fixture(scope="session", params=KINDS)
