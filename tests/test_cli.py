@@ -153,6 +153,21 @@ def test_data_root_without_the_data_set_says_what_it_found(tmp_path: Path, monke
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_follows_a_run_is_told_which_data_are_missing_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CENOTE_OFFLINE", "1")
+    monkeypatch.setenv("CENOTE_DATA", str(tmp_path))
+    progress = tmp_path / "progress"
+    error = one_sentence(
+        "run", "order-theory", "--preset", "tiny", "--data", "cifar10", "--runs", str(tmp_path / "runs"),
+        "--progress", str(progress),
+    )  # fmt: skip
+    assert json.loads(progress.read_text()) == {"missing": ["cifar10"]}
+    assert "not on this machine: cifar10" in error
+    assert str(tmp_path) not in error
+
+
 def test_config_file_and_pairs_are_stored_with_the_run(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text("epochs = 2\nwidth = 3\n")

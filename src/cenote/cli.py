@@ -159,11 +159,11 @@ def run(
     card = get_running_card(slug)
     with needing(card.shelf):
         from cenote.lab.progress import ProgressFile
-        from cenote.lab.terminal import report_progress, run_and_show, settings_from
+        from cenote.lab.terminal import report_missing, report_progress, run_and_show, settings_from
 
         overrides = settings_from(config, setting or [], data or [])
         file = ProgressFile(progress) if progress else None
-        with report_progress(jobs, file) as on_progress:
+        with report_missing(file), report_progress(jobs, file) as on_progress:
             folder = run_and_show(
                 card,
                 preset,
@@ -174,6 +174,7 @@ def run(
                 fresh=fresh,
                 publishing=publish,
                 on_progress=on_progress,
+                shows_root=file is None,
             )
         if file:
             file.finish(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cenote.errors import StorageError
@@ -12,6 +12,8 @@ from cenote.lab.runner import Progress
 
 class ProgressFile:
     """Appends a line at the start and after each trial, and one that names the run's folder when it is finished.
+
+    Or one that names the data sets where it cannot start for want of them: ``{"missing": ["cifar10"]}``.
 
     ``{"done": 3, "total": 17, "elapsed": 4.2, "seconds_left": 19.6, "trial": "digits/max/seed-0"}``, where
     ``seconds_left`` is null before the first trial; and at the end ``{"folder": "runs/order-theory/…"}``.
@@ -42,6 +44,10 @@ class ProgressFile:
     def finish(self, folder: Path) -> None:
         """Add where the finished run lies."""
         self._append({"folder": str(folder)})
+
+    def miss(self, names: Sequence[str]) -> None:
+        """Add which data sets are not here."""
+        self._append({"missing": list(names)})
 
     def _append(self, *lines: Mapping[str, object]) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import sys
 import time
 import tomllib
@@ -21,7 +22,7 @@ from rich.table import Table
 from cenote.catalog.card import Card
 from cenote.catalog.numbers import write_duration
 from cenote.catalog.results import latest
-from cenote.errors import ArgumentError, RunError
+from cenote.errors import ArgumentError, DataNotFoundError, RunError
 from cenote.lab import data
 from cenote.lab.experiment import load_experiment
 from cenote.lab.progress import ProgressFile
@@ -97,6 +98,23 @@ def report_progress(jobs: int | None = None, file: ProgressFile | None = None) -
 
 
 @contextmanager
+def report_missing(file: ProgressFile | None) -> Iterator[None]:
+    """Tell other programs which data sets a run ends for want of, and its readers no folder of this machine.
+
+    Args:
+        file: Where it is written; if None, the error is as it was, for whoever is at the terminal.
+    """
+    try:
+        yield
+    except DataNotFoundError as error:
+        names = re.findall(r"data set '([^']+)' not found", str(error))
+        if file is None or not names:
+            raise
+        file.miss(names)
+        raise DataNotFoundError(f"not on this machine: {', '.join(names)}") from None
+
+
+@contextmanager
 def _shown(console: Console) -> Iterator[Callable[[Progress, float | None], None]]:
     if not console.is_terminal:
         yield _Lines()
@@ -161,8 +179,11 @@ def run_and_show(
     fresh: bool,
     publishing: bool,
     on_progress: Callable[[Progress], None],
+    shows_root: bool = True,
 ) -> Path:
     """Run an experiment, print its tables and the report's path, and publish it if asked to; return the run's folder.
+
+    Where others read along, ``shows_root`` leaves out of the path where runs live on this machine.
 
     Raises:
         ArgumentError: If there is no data set of a name that was asked for.
@@ -182,7 +203,10 @@ def run_and_show(
     console = Console()
     for part in terminal_summary(card, result):
         console.print(part)
-    console.print(f"report: {folder.path / 'report.html'}", soft_wrap=True, highlight=False)
+    report = folder.path / "report.html"
+    if not shows_root:
+        report = report.relative_to(folder.path.parent.parent)
+    console.print(f"report: {report}", soft_wrap=True, highlight=False)
     if publishing:
         console.print(f"published: {publish(card, folder)}", soft_wrap=True, highlight=False)
     return folder.path

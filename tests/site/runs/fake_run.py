@@ -78,6 +78,11 @@ def dying():
     sys.exit("cenote: trial digits/max failed: no luck")
 
 
+def needy():
+    tell(missing=["cifar10", "mnist"])
+    sys.exit("cenote: not on this machine: cifar10, mnist")
+
+
 def silent():
     sys.exit(7)
 
@@ -97,5 +102,6 @@ try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     note("clash")
-{each.__name__: each for each in (work, family, stubborn, hungry, chatty, dying, silent, empty, lying)}[kind](*amounts)
+kinds = (work, family, stubborn, hungry, chatty, dying, needy, silent, empty, lying)
+{each.__name__: each for each in kinds}[kind](*amounts)
 note("end")

@@ -207,13 +207,28 @@ def _log(keeper: keeping.RunKeeper, run_id: str) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_the_run_steps_back_behind_everything_else(place: Place) -> None:
+def test_data_that_are_not_there_are_a_plain_sentence(place: Place) -> None:
+    place.keeper("needy")
+    assert place.wait(place.ask(), State.FAILED).message == (
+        "The data sets this needs are not on this machine: cifar10, mnist; the operator sets CENOTE_DATA."
+    )
+
+
+def test_the_run_steps_back_and_is_told_no_secret(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "HF_TOKEN", "CENOTE_SECRET"}
+    for name in secrets:
+        monkeypatch.setenv(name, "x" * 40)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("CENOTE_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     place.keeper("work", 1000, 0.1)
     leader = psutil.Process(place.wait_for_start(place.ask()))
     assert leader.nice() >= 10
     assert os.getsid(leader.pid) == leader.pid
     environment = leader.environ()
     assert not [name for name in environment if name.startswith("CENOTE_") and name not in _MAY_BE_KNOWN]
+    assert not secrets & environment.keys()
+    assert (environment["CENOTE_OFFLINE"], environment["OMP_NUM_THREADS"]) == ("1", "1")
 
 
 _MAY_BE_KNOWN = {"CENOTE_DATA", "CENOTE_OFFLINE", "CENOTE_RUN_ID"}

@@ -133,14 +133,14 @@ def test_who_lost_a_run_changes_nothing_of_it(database: Database) -> None:
     with database.write() as connection:
         queue.tell(connection, first, done=3, total=8, trial="x", seconds_left=5.0)
         (left,) = queue.left_running(connection)
-        queue.put_back(connection, left, counts=True)
+        queue.put_back(connection, left, LATER, counts=True)
     second = claim(database)
     assert second is not None
     assert (second.id, second.attempts, second.started, second.done) == (first.id, 2, first.started, 3)
     with database.write() as connection:
         assert queue.still_ours(connection, first) is None
         queue.tell(connection, first, done=1)
-        queue.put_back(connection, first, counts=True)
+        queue.put_back(connection, first, LATER, counts=True)
         queue.end(connection, first, State.FAILED, "no", LATER)
         assert queue.still_ours(connection, second) == second
 
@@ -151,11 +151,31 @@ def test_a_run_that_is_put_back_keeps_its_place(database: Database) -> None:
     first = claim(database)
     assert first is not None
     with database.write() as connection:
-        queue.put_back(connection, first, counts=False)
+        queue.put_back(connection, first, LATER, counts=False)
     again, then = claim(database), claim(database)
     assert again is not None
     assert then is not None
     assert (again.id, again.attempts, then.id) == (first.id, 1, second.id)
+
+
+def test_a_run_that_was_to_be_stopped_is_not_put_back(database: Database) -> None:
+    ask(database, "a")
+    first = claim(database)
+    assert first is not None
+    with database.write() as connection:
+        queue.cancel(connection, first.id, NOW)
+        queue.put_back(connection, first, LATER, counts=False)
+    ended = found(database, first)
+    assert (ended.state, ended.finished, ended.message) == (State.CANCELLED, LATER, "It was cancelled.")
+    assert claim(database) is None
+
+
+def test_a_reader_takes_over_what_a_browser_asked_for(database: Database) -> None:
+    theirs, others = ask(database, "a"), ask(database, "b")
+    with database.write() as connection:
+        queue.cancel(connection, others.id, LATER)  # what has ended stays whose it was
+        queue.hand_over(connection, theirs.owner, queue.reader_owner(7))
+    assert [found(database, run).owner for run in (theirs, others)] == ["reader:7", others.owner]
 
 
 def test_runs_that_ended_long_ago_are_forgotten(database: Database) -> None:

@@ -80,9 +80,12 @@ def test_a_run_that_was_finished_when_its_server_ended_is_not_run_again(place: P
     (place.home / "run-logs").mkdir()
     folder = place.home / "runs" / "a" / "x"
     folder.mkdir(parents=True)
-    (place.home / "run-logs" / f"{run_id}.progress").write_text(f'{{"folder": "{folder}"}}\n')
+    (place.home / "run-logs" / f"{run_id}.progress").write_text(
+        f'{{"done": 4, "total": 4}}\n{{"folder": "{folder}"}}\n'
+    )
     place.keeper("work", 1, 0)
-    assert place.wait(run_id, State.DONE).folder == "a/x"
+    run = place.wait(run_id, State.DONE)
+    assert (run.folder, run.done, run.total) == ("a/x", 4, 4)
     assert place.entries() == []
 
 
@@ -92,7 +95,7 @@ def test_a_run_is_not_tried_for_ever(place: Place) -> None:
         with place.database.write() as connection:
             claimed = queue.claim(connection, "here", place.now())
             assert claimed is not None
-            queue.put_back(connection, claimed, counts=True)
+            queue.put_back(connection, claimed, place.now(), counts=True)
     with place.database.write() as connection:
         queue.claim(connection, "here", place.now())
     place.keeper("work", 1, 0)
@@ -182,5 +185,6 @@ def test_a_real_run_goes_on_where_its_server_was_killed(
     assert (result.slug, result.preset) == ("order-theory", "tiny")
     assert (folder / "report.html").is_file()
     log = (place.home / "run-logs" / f"{run_id}.log").read_text()
-    assert f"report: {folder}/report.html" in log
+    assert f"report: order-theory/{folder.name}/report.html" in log
+    assert str(place.home) not in log
     assert "from before" in log

@@ -394,6 +394,32 @@ def test_an_operator_may_stop_every_run(running: Running) -> None:
     running.wait(run_id, State.CANCELLED)
 
 
+def test_who_signs_in_may_stop_the_run_on_another_device(running: Running) -> None:
+    browser, device = running.open("work", 1000, 0.1).browser(), running.browser()
+    run_id = started(browser)
+    for each in (browser, device):
+        assert ("Stop this run" in each.get(f"/runs/{run_id}").text) is (each is browser)
+        with running.database.write() as connection:
+            link = new_link(connection, "ada@example.org", dt.datetime.now(dt.UTC))
+        each.post(f"/sign-in/{link}", data={"csrf": token(each.get(f"/sign-in/{link}").text)})
+        assert "Stop this run" in each.get(f"/runs/{run_id}").text
+    posing = running.browser()
+    posing.cookies.set("cenote-visitor", running.run(run_id).owner)
+    assert "Stop this run" not in posing.get(f"/runs/{run_id}").text
+    form = {"csrf": token(device.get(f"/runs/{run_id}").text)}
+    assert device.post(f"/runs/{run_id}/cancel", data=form).status_code == 303
+    running.wait(run_id, State.CANCELLED)
+
+
+def test_the_log_of_a_run_that_ended_is_its_end(running: Running) -> None:
+    browser = running.open("chatty", 100).browser()
+    run_id = started(browser)
+    running.wait(run_id, State.DONE)
+    said = text_of(check_page(browser.get(f"/runs/{run_id}").text))
+    assert "[70 lines before these left out] line 70 " in said
+    assert "line 99 " in said
+
+
 # --- events -------------------------------------------------------------------------------------------------------
 
 

@@ -140,16 +140,17 @@ class RunKeeper:
             if not end_processes(run.id):
                 _log.error("a process of run %s cannot be ended; no run is started until it is gone", run.id)
                 return False
-            self._write(run, self._left(run), counts=True)
+            self._write(run, self._left(run, Told(self.files.progress(run.id))), counts=True)
         return True
 
-    def _left(self, run: AskedRun) -> _Ending:
+    def _left(self, run: AskedRun, told: Told) -> _Ending:
         """What becomes of a run whose server ended."""
-        finished = self._judged(run, Told(self.files.progress(run.id)))
+        self._noted(run, told)  # what was done last, too
+        finished = self._judged(run, told)
         if finished.state is State.DONE:  # only nobody was there any more to write it down
             return finished
         if run.cancelling:
-            return _Ending(State.CANCELLED, "It was cancelled.")
+            return _Ending(State.CANCELLED, queue.CANCELLED)
         if run.attempts >= self._attempts:
             return _Ending(State.FAILED, f"It was started {run.attempts} times, and the server ended each time.")
         return _Ending(State.QUEUED)
@@ -168,7 +169,7 @@ class RunKeeper:
     def _write(self, run: AskedRun, ending: _Ending, *, counts: bool) -> None:
         with self._database.write() as connection:
             if ending.state is State.QUEUED:
-                queue.put_back(connection, run, counts=counts)
+                queue.put_back(connection, run, _now(), counts=counts)
             else:
                 queue.end(connection, run, ending.state, ending.message, _now(), ending.folder)
 
@@ -195,7 +196,7 @@ class RunKeeper:
             if code == 0:
                 return self._judged(run, told)
             if code is not None:
-                return _Ending(State.FAILED, _why(code, self.files.log(run.id), process))
+                return _Ending(State.FAILED, _why(code, self.files.log(run.id), process, told))
             if self._closing.is_set():
                 return _Ending(State.QUEUED)
             must = self._must_end(now, process)
@@ -215,7 +216,7 @@ class RunKeeper:
     def _must_end(self, run: AskedRun, process: RunProcess) -> _Ending | None:
         minutes, memory = self._settings.run_minutes, self._settings.run_memory_gib
         if run.cancelling:
-            return _Ending(State.CANCELLED, "It was cancelled.")
+            return _Ending(State.CANCELLED, queue.CANCELLED)
         if process.seconds > 60 * minutes:
             return _Ending(State.FAILED, f"It was stopped after {minutes:g} minutes, the longest a run may take here.")
         if process.memory() > memory * 2**30:
@@ -240,10 +241,12 @@ class RunKeeper:
             self.files.remove(run)
 
 
-def _why(code: int, log: Path, process: RunProcess) -> str:
-    """Why a run died: its last words, or the signal that ended it."""
+def _why(code: int, log: Path, process: RunProcess, told: Told) -> str:
+    """Why a run died: data that are not there, its last words, or the signal that ended it."""
     if code < 0:
         return f"Its process was ended by signal {-code}."
+    if told.missing:
+        return f"The data sets this needs are not on this machine: {told.missing}; the operator sets CENOTE_DATA."
     process.end()  # so that all it printed is in the log
     return last_line(log).removeprefix("cenote: ") or f"It ended with exit code {code}."
 

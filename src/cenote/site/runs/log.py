@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from cenote.catalog.numbers import counted
+
 LARGEST = 2_000_000
 """Bytes of a log."""
 
@@ -72,6 +74,16 @@ def log_tail(path: Path, lines: int, most: int = 16_384) -> str:
     while shown and not shown[-1]:
         shown.pop()
     return "\n".join(shown[-lines:])
+
+
+def log_end(path: Path, lines: int) -> str:
+    """Return the last lines of a log as ``log_tail`` does, below a line that says how many are left out."""
+    tail = log_tail(path, lines)
+    try:
+        left_out = len(path.read_bytes().rstrip().split(b"\n")) - len(tail.split("\n"))
+    except OSError:
+        return ""
+    return f"[{counted(left_out, 'line')} before these left out]\n{tail}" if left_out > 0 else tail
 
 
 def last_line(path: Path) -> str:

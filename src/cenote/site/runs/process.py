@@ -20,8 +20,50 @@ from cenote.site.runs.log import Log
 MARK = "CENOTE_RUN_ID"
 """Environment variable that names the run in each of its processes, so that those are known that a server left."""
 
-_HANDED_ON = ("CENOTE_DATA", "CENOTE_OFFLINE")
-"""What a run is told of the site's settings; the others may be secret."""
+_HANDED_ON = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TMPDIR",
+        "TZ",
+        "TZDIR",
+        "VIRTUAL_ENV",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "PYTHONUSERBASE",
+        "PYTHONNOUSERSITE",
+        "PYTHONUTF8",
+        "PYTHONPYCACHEPREFIX",
+        "PYTHONDONTWRITEBYTECODE",
+        "XDG_CACHE_HOME",
+        "MPLCONFIGDIR",
+        "TORCH_HOME",
+        "CUDA_VISIBLE_DEVICES",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_DATASETS_CACHE",
+        "HF_ENDPOINT",
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "CENOTE_DATA",
+        "CENOTE_OFFLINE",
+    ]
+)
+"""What a run is told of the server's environment; whatever else stands there may be secret."""
+
+_FAMILIES = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMBA_", "NUMEXPR_", "VECLIB_", "KMP_", "GOMP_")
+"""Beginnings of names that are handed on too: of the locale, and of the libraries that compute."""
+
+_OFFLINE = {"CENOTE_OFFLINE": "1"}
+"""What a run is told where the operator says nothing: who presses a button must not make the server download."""
 
 _GONE_WITHIN = 5.0
 """Seconds that the system may take to end a process that was killed."""
@@ -29,6 +71,9 @@ _GONE_WITHIN = 5.0
 
 class RunProcess:
     """A run's process and those that it starts, in a session of their own.
+
+    Of the environment it is told what it needs and no more. It runs as the server's user all the same, and so could
+    read what that user can, the site's home for one: what it runs is the package's own code.
 
     Leaving the ``with`` block ends all of them. The thread that enters it must live as long, since the system takes the
     end of that thread for the end of the server.
@@ -46,7 +91,6 @@ class RunProcess:
     def __init__(self, run_id: str, command: Sequence[str], log: Path, patience: float) -> None:
         self._run_id = run_id
         self._patience = patience
-        kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
         shown = {"PYTHONUNBUFFERED": "1", "COLUMNS": "100", "TERM": "dumb"}
         first = [sys.executable, "-I", "-S", child.__file__, str(os.getpid())]  # it needs nothing that is installed
         self._begin = time.monotonic()
@@ -55,7 +99,7 @@ class RunProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=kept | shown | {MARK: run_id},
+            env=_environment() | shown | {MARK: run_id},
             start_new_session=True,
         )
         assert self._process.stdout is not None
@@ -122,8 +166,10 @@ def processes_of(run_id: str) -> list[psutil.Process]:
     return found
 
 
-def _is_setting(name: str) -> bool:
-    return name.startswith("CENOTE_") and name not in _HANDED_ON
+def _environment() -> dict[str, str]:
+    set_here = {name: value for name, value in os.environ.items() if value or not name.startswith("CENOTE_")}
+    kept = {name: value for name, value in set_here.items() if name in _HANDED_ON or name.startswith(_FAMILIES)}
+    return kept if "HF_HUB_OFFLINE" in kept else _OFFLINE | kept  # with that set, the hub's cache is read
 
 
 def _session(pid: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Update, case, delete, func, insert, null, select, update
 
 from cenote.errors import ArgumentError, RunError
 from cenote.site.store.locks import in_turn
@@ -19,6 +19,9 @@ PRESETS = ("smoke", "laptop")
 
 MOST_QUEUED = 10
 """Runs that may wait."""
+
+CANCELLED = "It was cancelled."
+"""The message of a run that was stopped."""
 
 MOST_ATTEMPTS = 3
 """How often a run is started that ends with its server each time."""
@@ -47,7 +50,7 @@ class AskedRun:
     slug: str
     preset: str
     owner: str
-    """Hash of who asked for it, and so may cancel it."""
+    """Who asked for it, and so may cancel it: a reader, as ``reader_owner`` writes it, or a browser's hash."""
     state: State
     cancelling: bool
     """Whether it is to be stopped."""
@@ -76,7 +79,7 @@ def ask(connection: Connection, slug: str, preset: str, owner: str, now: dt.date
         connection: One that may write.
         slug: A paper that runs.
         preset: One of ``PRESETS``.
-        owner: Hash of who asks.
+        owner: Who asks.
         now: The present moment.
 
     Raises:
@@ -121,10 +124,28 @@ def runs_before(connection: Connection, run: AskedRun) -> int:
 
 def cancel(connection: Connection, run_id: str, now: dt.datetime) -> None:
     """End a run that is queued; of one that is running say that it is to be stopped, which its keeper will see."""
-    here = update(runs).where(runs.c.id == run_id)
-    ended = here.where(runs.c.state == State.QUEUED)
-    connection.execute(ended.values(state=State.CANCELLED, finished=now, message="It was cancelled before it started."))
-    connection.execute(here.where(runs.c.state == State.RUNNING).values(cancelling=True))
+    waits = runs.c.state == State.QUEUED
+    # In one statement, so that a run that is put back at this moment is not missed.
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id, _unfinished())
+        .values(
+            state=case((waits, State.CANCELLED), else_=runs.c.state),
+            finished=case((waits, now), else_=null()),
+            message=case((waits, "It was cancelled before it started."), else_=runs.c.message),
+            cancelling=~waits,
+        )
+    )
+
+
+def reader_owner(reader: int) -> str:
+    """Return how a reader is written as the owner of runs; unlike any hash, so that no browser can pass for one."""
+    return f"reader:{reader}"
+
+
+def hand_over(connection: Connection, old_owner: str, new_owner: str) -> None:
+    """Give the runs of an owner that have not ended to another one, as when a visitor signs in."""
+    connection.execute(update(runs).where(runs.c.owner == old_owner, _unfinished()).values(owner=new_owner))
 
 
 # --- for keepers --------------------------------------------------------------------------------------------------
@@ -186,16 +207,28 @@ def end(
     )
 
 
-def put_back(connection: Connection, run: AskedRun, *, counts: bool) -> None:
-    """Put a run back into its place in the queue.
+def put_back(connection: Connection, run: AskedRun, now: dt.datetime, *, counts: bool) -> None:
+    """Put a run back into its place in the queue; one that was to be stopped has ended instead.
 
     Args:
         connection: One that may write.
         run: As it was claimed.
+        now: The present moment.
         counts: Whether this attempt counts: not if it was ended in an orderly way, with its server.
     """
     attempts = run.attempts if counts else run.attempts - 1
-    connection.execute(_ours(run).values(state=State.QUEUED, attempts=attempts, seconds_left=None, host=None))
+    stopped = runs.c.cancelling
+    connection.execute(
+        _ours(run).values(
+            state=case((stopped, State.CANCELLED), else_=State.QUEUED),
+            finished=case((stopped, now), else_=null()),
+            message=case((stopped, CANCELLED), else_=null()),
+            host=case((stopped, runs.c.host), else_=null()),
+            cancelling=False,
+            attempts=attempts,
+            seconds_left=None,
+        )
+    )
 
 
 def left_running(connection: Connection) -> list[AskedRun]:

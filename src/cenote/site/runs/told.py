@@ -18,6 +18,7 @@ class _Line(BaseModel):
     seconds_left: float | None = None
     trial: str | None = None
     folder: str | None = None
+    missing: list[str] | None = None
 
 
 class Told:
@@ -32,6 +33,8 @@ class Told:
         self._read = 0
         self.folder: Path | None = None
         """Of the finished run, once that was said."""
+        self.missing = ""
+        """Names of the data sets without which it ended, once that was said."""
 
     def news(self) -> dict[str, Any]:
         """Return how far the run is now, if that was said since the last time."""
@@ -39,8 +42,10 @@ class Told:
         for line in self._lines():
             if line.folder is not None:
                 self.folder = Path(line.folder)
+            elif line.missing:
+                self.missing = ", ".join(line.missing)
             elif line.total is not None:
-                newest = line.model_dump(exclude={"folder"})
+                newest = line.model_dump(exclude={"folder", "missing"})
         return newest
 
     def _lines(self) -> list[_Line]:

@@ -18,8 +18,8 @@ from cenote.site.guarding.visitors import TheForm, Visitor, limit_client, visito
 from cenote.site.methods import Method
 from cenote.site.readers.operating import is_operator
 from cenote.site.runs.keeper import RunKeeper
-from cenote.site.runs.log import log_tail
-from cenote.site.runs.queue import AskedRun, State, ask, cancel, find_run, recent_runs, runs_before
+from cenote.site.runs.log import log_end, log_tail
+from cenote.site.runs.queue import AskedRun, State, ask, cancel, find_run, reader_owner, recent_runs, runs_before
 from cenote.site.state import Site, TheSite
 from cenote.site.web.rendering import page, render
 from cenote.site.web.watching import TAIL, RunEvents, RunView, event_of, run_view
@@ -94,7 +94,7 @@ def post_run(request: Request, site: TheSite, keeper: TheKeeper, form: TheForm, 
     limit_client(request, "run", ASKED)
     try:
         with site.database.write() as connection:
-            run = ask(connection, method.card.slug, form["preset"], form.visitor.owner, dt.datetime.now(dt.UTC))
+            run = ask(connection, method.card.slug, form["preset"], _owner(form.visitor), dt.datetime.now(dt.UTC))
     except ArgumentError as error:
         raise HTTPException(400, _sentence(error)) from None
     except RunError as error:
@@ -125,7 +125,7 @@ def one_run(request: Request, site: TheSite, keeper: TheKeeper, run_id: str) -> 
         "run.html.j2",
         view=_view(site, run, before),
         run=run,
-        log=log_tail(keeper.files.log(run.id), TAIL),
+        log=(log_end if run.state.ended else log_tail)(keeper.files.log(run.id), TAIL),
         may_cancel=not run.state.ended and not run.cancelling and _may_cancel(visitor_of(request), run, site),
         result=result,
         sentences={claim.id: claim.sentence for claim in method.card.claims} if method else {},
@@ -200,7 +200,12 @@ def _view(site: Site, run: AskedRun, before: int = 0) -> RunView:
 
 
 def _may_cancel(visitor: Visitor, run: AskedRun, site: Site) -> bool:
-    return visitor.owner == run.owner or is_operator(visitor.reader, site.settings)
+    return _owner(visitor) == run.owner or is_operator(visitor.reader, site.settings)
+
+
+def _owner(visitor: Visitor) -> str:
+    """Return whose a run is: a reader's, in whatever session and browser, or this browser's."""
+    return reader_owner(visitor.reader.id) if visitor.reader else visitor.owner
 
 
 def _result(keeper: RunKeeper, run: AskedRun) -> Result | None:
