@@ -22,8 +22,9 @@ from cenote.site.guarding.visitors import (
 )
 from cenote.site.mail.outbox import MailKind, put_mail
 from cenote.site.readers.addresses import read_address
-from cenote.site.readers.sessions import close_session, close_sessions
+from cenote.site.readers.sessions import close_session, close_sessions, reader_of
 from cenote.site.readers.sign_in import LINK_LASTS, link_address, use_link
+from cenote.site.runs.queue import hand_over, reader_owner
 from cenote.site.state import TheSite
 from cenote.site.web.rendering import page, render
 
@@ -97,6 +98,9 @@ def post_link(request: Request, site: TheSite, form: TheForm, token: str) -> Res
     with site.database.write() as connection:
         now = dt.datetime.now(dt.UTC)
         session = use_link(connection, token, now)
+        reader = None if session is None else reader_of(connection, session, now)
+        if reader is not None:
+            hand_over(connection, form.visitor.owner, reader_owner(reader.id))
         if session is not None and form.visitor.session is not None:
             close_session(connection, form.visitor.session)
     if session is None:
