@@ -140,8 +140,11 @@ def test_the_tiny_run_has_every_record(tiny: tuple[Result, Path]) -> None:
     expected = [(arm, metric, 0, None) for arm in ARMS for metric in per_arm]
     expected += [("poset", "extra_parameters", 0, None)]
     expected += [(arm, "forward_backward_ms", None, f"repeat-{repeat}") for arm in ARMS for repeat in (0, 1)]
+    points = ("1 point", "2 points", "3 points", "4 points")
+    expected += [("one to one", "not_recovered", None, unit) for unit in points]
+    expected += [("round trip", "not_returned", 0, None), ("composition", "compositions_that_differ", 0, None)]
     assert sorted(measured, key=str) == sorted(expected, key=str)
-    assert {record.data for record in result.records} == {"mnist-5k"}
+    assert {record.data for record in result.records} == {"mnist-5k", "posets"}
     assert result.verdicts == ()
     assert result.figures
     assert all((path / figure.file).stat().st_size > 1000 for figure in result.figures)
@@ -177,6 +180,30 @@ def test_arms_start_from_the_same_weights_and_a_second_run_gives_the_same_figure
     assert all(start.keys() == starts[0].keys() for start in starts)
     assert all(torch.equal(start[name], starts[0][name]) for start in starts for name in start)
     assert again == [record for record in tiny[0].records if record.metric != "forward_backward_ms"]
+
+
+def test_theorems_are_tested_on_as_many_instances_as_the_card_declares(tiny: tuple[Result, Path]) -> None:
+    """The numbers of a published run, and what a tiny one makes of them."""
+    settings = experiment.experiment.presets["laptop"]
+    card = get_card("order-theory")
+    assert card.claim("networks-are-rational").units == settings.seeds * settings.networks
+    assert card.claim("operad-acts").units == settings.seeds * settings.compositions
+    tried = {(record.metric, record.unit): record.trials for record in tiny[0].records if record.data == "posets"}
+    assert tried["not_recovered", "4 points"] == 219
+    assert sum(trials for (metric, _), trials in tried.items() if metric == "not_recovered") == 242
+    assert card.claim("one-to-one").units == 242
+    assert tried["not_returned", None] == TINY.networks
+    assert tried["compositions_that_differ", None] == TINY.compositions
+    assert not any(record.value for record in tiny[0].records if record.data == "posets")
+
+
+def test_a_run_on_posets_alone_trains_nothing() -> None:
+    settings = TINY.model_copy(update={"data": ("posets",), "seeds": 2})
+    keys = [trial.key for trial in experiment.trials(settings)]
+    assert keys == ["posets/one to one"] + [
+        f"posets/{arm}/seed-{seed}" for arm in ("round trip", "composition") for seed in (0, 1)
+    ]
+    assert [source.name for source in experiment.sources(settings, Context())] == ["posets"]
 
 
 def test_other_seeds_start_from_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:

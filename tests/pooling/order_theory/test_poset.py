@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cenote.errors import ArgumentError, ArgumentTypeError
-from cenote.pooling.order_theory import Poset, four_points
+from cenote.pooling.order_theory import Poset, bitmasks, four_points
 from cenote.pooling.order_theory.four_points import resolve_poset
 
 from .brute_force import SIXTEEN, UP_SETS_OF_SIXTEEN, Order, all_labelled_orders, up_sets
@@ -100,6 +100,38 @@ def boxes(*sides: int) -> Poset:
 )
 def test_up_sets_are_counted_without_listing(poset: Poset, count: int) -> None:
     assert poset.count_up_sets() == count
+
+
+def test_up_sets_of_thousands_of_points_are_counted() -> None:
+    """Parts that lie as deep as there are points; the up-sets of a fence are Fibonacci numbers."""
+    assert Poset.antichain(2000).count_up_sets() == 2**2000
+    assert Poset.chain(2000).count_up_sets() == 2001
+    fibonacci = [1, 2]
+    while len(fibonacci) <= 1010:
+        fibonacci.append(fibonacci[-1] + fibonacci[-2])
+    fence = Poset(1010, [(i, i + 1) if i % 2 == 0 else (i + 1, i) for i in range(1009)])
+    assert fence.count_up_sets() == fibonacci[1010]
+
+
+def test_points_added_below_all_and_beside_all_in_turns() -> None:
+    """One more up-set for a point under all; twice as many for a point beside all."""
+    count, poset = 1, Poset(600, [(i, j) for i in range(0, 600, 2) for j in range(i)])
+    for i in range(600):
+        count = 2 * count if i % 2 else count + 1
+    assert poset.count_up_sets() == count
+
+
+def test_counting_gives_up_after_so_many_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bitmasks, "MAX_SETS", 30)
+    bitmasks.count_up_sets.cache_clear()
+    said = r"^poset on 25 points has up-sets of too many shapes to be counted; at most 30 sets of points are looked at$"
+    with pytest.raises(ArgumentError, match=said):
+        boxes(5, 5).count_up_sets()
+
+
+def test_long_cycles_are_named_by_their_ends() -> None:
+    with pytest.raises(ArgumentError, match=r"the cycle 1 < 2 < .* < 18 < … < 2000 < 1; an order has none$"):
+        Poset(2000, [(i, (i + 1) % 2000) for i in range(2000)])
 
 
 def test_too_many_up_sets_are_not_listed() -> None:

@@ -94,6 +94,8 @@ def test_linear_extensions_are_the_topological_sorts(poset: Poset) -> None:
         (Poset.antichain(20), math.factorial(20)),
         (Poset.antichain(40), math.factorial(40)),
         (Poset.chain(60), 1),
+        (Poset.antichain(2000), math.factorial(2000)),
+        (Poset.chain(2000), 1),
         (Poset(20, [(i, i + 10) for i in range(10)]), math.factorial(20) // 2**10),
         # The fence on n points has the n-th Euler number of linear extensions (Stanley, Enumerative Combinatorics 1.6).
         (Poset(20, [(i, i + 1) if i % 2 == 0 else (i + 1, i) for i in range(19)]), 370371188237525),
@@ -103,7 +105,7 @@ def test_linear_extensions_are_the_topological_sorts(poset: Poset) -> None:
             math.comb(20, 10) // 11,
         ),
     ],
-    ids=["20 points", "40 points", "chain of 60", "ten chains of 2", "fence", "grid"],
+    ids=["20 points", "40 points", "chain of 60", "2,000 points", "chain of 2,000", "ten chains of 2", "fence", "grid"],
 )
 def test_linear_extensions_of_known_posets(poset: Poset, count: int) -> None:
     assert poset.count_linear_extensions() == count
@@ -117,6 +119,12 @@ def test_linear_extensions_of_a_crown_that_cannot_be_taken_apart() -> None:
         math.factorial(n - 1),
     )  # lines of the maximal points that are left
     assert crown(n).count_linear_extensions() == math.factorial(n) * (partner_after + partner_before)
+
+
+def test_thousands_of_points_have_a_first_line() -> None:
+    lines = Poset.chain(1500).linear_extensions()
+    assert next(lines) == tuple(range(1500))
+    assert next(lines, None) is None
 
 
 def test_too_large_a_part_says_its_size() -> None:
@@ -230,6 +238,13 @@ def test_symmetric_posets_are_matched_without_trying_all_permutations() -> None:
         names = list(range(20))
         rng.shuffle(names)
         assert poset.is_isomorphic(poset.relabel(names))
+
+
+@pytest.mark.slow
+def test_as_many_points_to_match_as_recursion_would_not_reach() -> None:
+    poset = Poset(1100, [(0, 1)])
+    assert poset.is_isomorphic(Poset(1100, [(1099, 5)]))
+    assert not poset.is_isomorphic(Poset.antichain(1100))
 
 
 def test_points_of_a_mask() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable
+from operator import index
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,31 @@ def need(name: str, value: object, kind: type[T]) -> T:
         hint = _READERS.get(kind.__name__, "")
         raise ArgumentTypeError(f"{name} must be {article} {kind.__name__}, got {value!r}{hint}")
     return value
+
+
+def integer(name: str, value: Any) -> int:
+    """Return an integer, numpy's too, as an ``int``.
+
+    Raises:
+        ArgumentTypeError: If it is something else; truth values are no integers.
+    """
+    if not isinstance(value, bool):
+        try:
+            return index(value)
+        except TypeError:
+            pass
+    raise ArgumentTypeError(f"{name} must be an integer, got {value!r}")
+
+
+def integers(name: str, values: Any) -> list[int]:
+    """Return integers as a list of ``int``.
+
+    Raises:
+        ArgumentTypeError: If they are something else.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ArgumentTypeError(f"{name} must be integers, got {values!r}")
+    return [integer(f"each of {name}", value) for value in values]
 
 
 def real_numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:

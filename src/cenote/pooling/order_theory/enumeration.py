@@ -6,9 +6,10 @@ from collections import defaultdict
 from functools import cache
 from itertools import permutations
 
-from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import bitmasks
 from cenote.pooling.order_theory.bitmasks import Above, points
+from cenote.pooling.order_theory.checks import integer
 from cenote.pooling.order_theory.poset import Poset
 
 MOST_POINTS = 8
@@ -67,9 +68,7 @@ def labelled_posets(n: int) -> tuple[Poset, ...]:
 
 
 def _check(n: int, most: int) -> None:
-    if not isinstance(n, int) or isinstance(n, bool):
-        raise ArgumentTypeError(f"n must be an integer, got {n!r}")
-    if not 0 <= n <= most:
+    if not 0 <= integer("n", n) <= most:
         raise ArgumentError(f"n must be 0 to {most}, got {n}: the posets on more points are too many to list")
 
 

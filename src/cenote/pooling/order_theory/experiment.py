@@ -1,12 +1,14 @@
-"""Does poset pooling classify better than max, average and mixed pooling?
+"""Does poset pooling classify better than max, average and mixed pooling, and do the theorems hold?
 
 One small convolutional network, trained once for every way of halving its maps, with the same initial weights, images,
 order, augmentation and schedule for every arm of a seed. Each way receives the signed output of the batch norm and
 returns non-negative maps: poset filters do so by themselves, the others through the ReLU that usually precedes them.
+The theorems are put to the test on posets, compositions and networks, which take the place of a data set.
 """
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,10 +21,14 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from cenote.catalog.results import DataSource, Figure, Record
+from cenote.lab import classification
+from cenote.lab.classification import ClassificationSettings, parameters, step_times, subset
 from cenote.lab.data import ImageClassification
-from cenote.lab.experiment import Context, Experiment, Settings, Trial
-from cenote.lab.timing import time_interleaved
-from cenote.lab.training import Augmentation, Normalization, TrainingSettings, accuracy, train
+from cenote.lab.experiment import Context, Experiment, Trial
+from cenote.lab.training import Normalization, TrainingSettings, accuracy, train
+from cenote.lab.wording import counted
+from cenote.pooling.order_theory import theorems
+from cenote.pooling.order_theory.enumeration import labelled_posets
 from cenote.pooling.order_theory.four_points import resolve_poset
 from cenote.pooling.order_theory.pooling import NonNegativeInputWarning, PosetPool2d
 
@@ -33,25 +39,33 @@ ARMS = CLAIMED + CONTROLS
 COST = "cost"
 """Arm of the trial that times all arms in turns."""
 
+POSETS = "posets"
+"""In the place of a data set: what the theorems are tested on."""
 
-class PosetSettings(Settings):
+ONE_TO_ONE, ROUND_TRIP, COMPOSITION = "one to one", "round trip", "composition"
+"""Arms of the theorems; the first needs no seed, since it looks at every poset."""
+
+NAMED_POINTS = range(1, 5)
+"""Numbers of points whose labelled posets are all looked at: 1, 3, 19 and 219 of them."""
+
+
+class PosetSettings(ClassificationSettings):
     """Settings of the comparison."""
 
     poset: str = Field(description="The poset of every poset arm, fixed before anything was run.")
-    train_images: int = Field(ge=10, description="Training images, equally many a class.")
-    test_images: int = Field(ge=10, description="Test images, equally many a class.")
-    epochs: int = Field(ge=1, description="Passes over the training images.")
     width: int = Field(
         ge=1, description="Channels of the first convolution; the second has twice, the third four times."
     )
-    batch_size: int = Field(default=128, ge=2, description="Images of a training step.")
     learning_rate: float = Field(default=0.05, gt=0, description="Peak of the schedule, of SGD with momentum 0.9.")
     weight_decay: float = Field(default=5e-4, ge=0, description="Weight decay of all parameters.")
-    flip: bool = Field(default=True, description="Mirror training images at random; not used on digits.")
-    shift: int = Field(default=2, ge=0, description="Shift training images at random by up to this many pixels.")
     gradient_images: int = Field(default=200, ge=1, description="Test images whose gradients are looked at.")
-    timing_repeats: int = Field(default=16, ge=2, description="Interleaved repetitions of each arm's passes.")
-    timing_seconds: float = Field(default=0.05, gt=0, description="Length of one repetition.")
+    networks: int = Field(default=50, ge=1, description="Random networks of integer weights a seed.")
+    compositions: int = Field(default=125, ge=1, description="Random compositions of posets a seed.")
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The data sets that are trained on."""
+        return tuple(name for name in self.data if name != POSETS)
 
     @field_validator("poset")
     @classmethod
@@ -122,20 +136,46 @@ def _network(arm: str, settings: PosetSettings, data: ImageClassification, seed:
 
 
 def trials(settings: PosetSettings) -> list[Trial]:
-    """Return one training per data set, seed and arm, and one timing per data set."""
-    trainings = [Trial(data, arm, seed) for data in settings.data for seed in settings.seed_range for arm in ARMS]
-    return trainings + [Trial(data, COST, alone=True) for data in settings.data]
+    """Return one training per data set, seed and arm, one timing per data set, and the tests of the theorems."""
+    work = [Trial(data, arm, seed) for data in settings.images for seed in settings.seed_range for arm in ARMS]
+    work += [Trial(data, COST, alone=True) for data in settings.images]
+    if POSETS in settings.data:
+        work += [Trial(POSETS, ONE_TO_ONE)]
+        work += [Trial(POSETS, arm, seed) for arm in (ROUND_TRIP, COMPOSITION) for seed in settings.seed_range]
+    return work
 
 
 def measure(trial: Trial, settings: PosetSettings, context: Context) -> Iterator[Record]:
-    """Train one arm and measure it, or time all arms."""
-    data = _subset(trial.data, settings, context)
+    """Train one arm and measure it, or time all arms, or test a theorem."""
+    if trial.data == POSETS:
+        yield from _theorem(trial, settings)
+        return
+    data = subset(trial.data, settings, context)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NonNegativeInputWarning)  # one of the controls is there to be degenerate
         if trial.arm == COST:
-            yield from _cost(trial, settings, data)
+            models = {arm: _network(arm, settings, data, seed=0) for arm in ARMS}
+            yield from step_times(trial, models, data, settings, memory_format=torch.channels_last)
         else:
             yield from _training(trial, settings, data)
+
+
+def _theorem(trial: Trial, settings: PosetSettings) -> Iterator[Record]:
+    """Count the instances on which a theorem fails."""
+    if trial.arm == ONE_TO_ONE:
+        for points in NAMED_POINTS:
+            posets = labelled_posets(points)
+            failures = theorems.posets_not_recovered(posets)
+            yield trial.record("not_recovered", failures, unit=counted(points, "point"), trials=len(posets))
+        return
+    assert trial.seed is not None
+    generator = np.random.default_rng(trial.seed)
+    if trial.arm == ROUND_TRIP:
+        failures = theorems.networks_not_returned(settings.networks, generator)
+        yield trial.record("not_returned", failures, trials=settings.networks)
+    else:
+        failures = theorems.compositions_that_differ(settings.compositions, generator)
+        yield trial.record("compositions_that_differ", failures, trials=settings.compositions)
 
 
 def _training(trial: Trial, settings: PosetSettings, data: ImageClassification) -> Iterator[Record]:
@@ -149,7 +189,7 @@ def _training(trial: Trial, settings: PosetSettings, data: ImageClassification) 
     yield trial.record("windows_without_gradient", float(np.mean([(counts == 0).mean() for counts in reached])))
     if trial.arm == "poset":
         rival = _network("average", settings, data, trial.seed)
-        yield trial.record("extra_parameters", float(_parameters(model) - _parameters(rival)))
+        yield trial.record("extra_parameters", float(parameters(model) - parameters(rival)))
 
 
 def _recipe(data: str, settings: PosetSettings) -> TrainingSettings:
@@ -162,12 +202,8 @@ def _recipe(data: str, settings: PosetSettings) -> TrainingSettings:
         momentum=0.9,
         warmup_fraction=0.2,
         channels_last=True,
-        augmentation=Augmentation(flip=settings.flip and data not in ("mnist-5k", "digits"), shift=settings.shift),
+        augmentation=settings.augmentation(data),
     )
-
-
-def _parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def reached_entries(
@@ -198,48 +234,21 @@ def reached_entries(
     return reached
 
 
-def _cost(trial: Trial, settings: PosetSettings, data: ImageClassification) -> Iterator[Record]:
-    """Time forward and backward pass of every arm on one batch, in turns, with one thread."""
-    images = Normalization.of(data.train.images).apply(torch.from_numpy(data.train.images[: settings.batch_size]))
-    labels = torch.from_numpy(data.train.labels[: settings.batch_size])
-    passes = {arm: _both_passes(_network(arm, settings, data, seed=0), images, labels) for arm in ARMS}
-    timings = time_interleaved(passes, repeats=settings.timing_repeats, min_seconds=settings.timing_seconds)
-    for arm in ARMS:
-        for repeat, seconds in enumerate(timings.seconds[arm]):
-            yield trial.record("forward_backward_ms", 1e3 * seconds, arm=arm, unit=f"repeat-{repeat}")
-
-
-def _both_passes(model: SmallNet, images: Tensor, labels: Tensor) -> Callable[[], None]:
-    model.to(memory_format=torch.channels_last)
-    images = images.contiguous(memory_format=torch.channels_last)
-
-    def run() -> None:
-        model.zero_grad()
-        F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
-
-    return run
-
-
 # --- data and pictures --------------------------------------------------------------------------------------------
 
 
-def _subset(name: str, settings: PosetSettings, context: Context) -> ImageClassification:
-    def load() -> ImageClassification:
-        data: ImageClassification = context.load(name)
-        return data.subset(min(settings.train_images, len(data.train)), min(settings.test_images, len(data.test)))
-
-    return context.remember((name, settings.train_images, settings.test_images), load)
-
-
 def sources(settings: PosetSettings, context: Context) -> Iterator[DataSource]:
-    """Describe the images the run reads."""
-    for name in settings.data:
-        data = _subset(name, settings, context)
+    """Describe the images the run reads, and the posets."""
+    yield from classification.sources(settings.model_copy(update={"data": settings.images}), context)
+    if POSETS in settings.data:
+        posets = [poset for points in NAMED_POINTS for poset in labelled_posets(points)]
         yield DataSource(
-            name=name,
-            checksum=data.checksum(),
-            size=f"{len(data.train):,} training and {len(data.test):,} test images",
-            note=data.note,
+            name=POSETS,
+            checksum=hashlib.sha256("\n".join(poset.hasse() for poset in posets).encode()).hexdigest(),
+            size=f"{len(posets)} posets; {settings.compositions} random compositions and {settings.networks} random "
+            "networks a seed",
+            note=f"All posets on {NAMED_POINTS[0]} to {NAMED_POINTS[-1]} named points, which the checksum is of; the "
+            "rest is drawn from the seeds.",
         )
 
 
@@ -247,8 +256,8 @@ def figures(settings: PosetSettings, records: Sequence[Record], context: Context
     """Draw accuracy and gradient reach per data set, and where the gradient goes in one image."""
     from cenote.pooling.order_theory import pictures
 
-    for name in settings.data:
-        data = _subset(name, settings, context)
+    for name in settings.images:
+        data = subset(name, settings, context)
         yield from pictures.draw(name, settings, records, data, folder, controls=CONTROLS, order=ARMS)
 
 
@@ -258,8 +267,8 @@ def differs(settings: PosetSettings) -> Iterator[str]:
     yield (
         "The paper trains a quaternion network on all of CIFAR-10 for 80 epochs with RMSprop and 14 seeds; this is a "
         f"small convolutional network ({widths} channels) on at most {settings.train_images:,} images of "
-        f"{', '.join(settings.data)} for {_counted(settings.epochs, 'epoch')} with SGD and "
-        f"{_counted(settings.seeds, 'seed')}."
+        f"{', '.join(settings.images)} for {counted(settings.epochs, 'epoch')} with SGD and "
+        f"{counted(settings.seeds, 'seed')}."
     )
     yield f"One poset, {settings.poset}, was fixed before anything was run; the paper prints all sixteen."
     yield (
@@ -268,17 +277,18 @@ def differs(settings: PosetSettings) -> Iterator[str]:
     )
     yield "Mixed pooling is the mean of max and average pooling; the paper does not say which mixed pooling it means."
     yield "Strided convolution gives the convolution before it a stride of 2, so it computes less than the other arms."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    if POSETS in settings.data:
+        yield (
+            "The paper proves its theorems; here they are tested, on every poset with up to four named points and on "
+            f"random compositions of at most {theorems.MOST_POINTS} points and random networks of up to four layers."
+        )
 
 
 experiment = Experiment(
     settings=PosetSettings,
     presets={
         "tiny": PosetSettings(
-            data=("mnist-5k",),
+            data=("mnist-5k", POSETS),
             seeds=1,
             poset="N",
             train_images=40,
@@ -289,9 +299,11 @@ experiment = Experiment(
             gradient_images=5,
             timing_repeats=2,
             timing_seconds=0.002,
+            networks=2,
+            compositions=5,
         ),
         "smoke": PosetSettings(
-            data=("mnist-5k",),
+            data=("mnist-5k", POSETS),
             seeds=8,
             poset="N",
             train_images=400,
@@ -304,7 +316,7 @@ experiment = Experiment(
             timing_seconds=0.02,
         ),
         "laptop": PosetSettings(
-            data=("cifar10", "fashion-mnist"),
+            data=("cifar10", "fashion-mnist", POSETS),
             seeds=8,
             poset="N",
             train_images=20_000,
@@ -314,13 +326,14 @@ experiment = Experiment(
             batch_size=64,
         ),
         "paper": PosetSettings(
-            data=("cifar10", "fashion-mnist"),
+            data=("cifar10", "fashion-mnist", POSETS),
             seeds=8,
             poset="N",
             train_images=50_000,
             test_images=10_000,
             epochs=80,
             width=64,
+            batch_size=128,
         ),
     },
     trials=trials,

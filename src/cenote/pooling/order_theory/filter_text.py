@@ -7,9 +7,8 @@ from functools import cache
 
 from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import bitmasks
-from cenote.pooling.order_theory.bitmasks import points
+from cenote.pooling.order_theory.bitmasks import components, neighbours, points
 from cenote.pooling.order_theory.poset import Poset
-from cenote.pooling.order_theory.poset_networks import components, neighbours
 
 MOST_CHARACTERS = 320
 """A longer formula is harder to read than the sentence that stands in its place."""

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cenote.errors import ArgumentError, ArgumentTypeError
+from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import bitmasks
 from cenote.pooling.order_theory.bitmasks import points
-from cenote.pooling.order_theory.checks import need, real_numbers
+from cenote.pooling.order_theory.checks import integer, need, real_numbers
 from cenote.pooling.order_theory.hulls import Floats
 from cenote.pooling.order_theory.polytope import Polytope
 from cenote.pooling.order_theory.poset import Poset
@@ -127,11 +127,9 @@ class OrderPolytope:
         Raises:
             ArgumentTypeError: If ``t`` is not an integer.
         """
-        if not isinstance(t, int) or isinstance(t, bool):
-            raise ArgumentTypeError(f"t must be an integer, got {t!r}")
-        value = Fraction(0)
+        dilation, value = integer("t", t), Fraction(0)
         for coefficient in reversed(self.ehrhart_polynomial()):
-            value = value * t + coefficient
+            value = value * dilation + coefficient
         return int(value)
 
     def ehrhart_polynomial(self) -> tuple[Fraction, ...]:

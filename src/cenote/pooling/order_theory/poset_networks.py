@@ -8,7 +8,7 @@ from torch import nn
 
 from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import bitmasks
-from cenote.pooling.order_theory.bitmasks import Above, points
+from cenote.pooling.order_theory.bitmasks import Above, components, neighbours, points
 from cenote.pooling.order_theory.checks import need
 from cenote.pooling.order_theory.circuits import Circuit, Form
 from cenote.pooling.order_theory.networks import network_of_circuit
@@ -68,16 +68,17 @@ def is_series_parallel(poset: Poset) -> bool:
     """
     above = bitmasks.closure(need("poset", poset, Poset).n, poset.covers)
     related, unrelated = neighbours(above)
-
-    def check(inside: int) -> bool:
-        if inside.bit_count() <= 1:
-            return True
-        parts = components(inside, related)
-        if len(parts) == 1:
-            parts = components(inside, unrelated)
-        return len(parts) > 1 and all(check(part) for part in parts)
-
-    return check((1 << poset.n) - 1)
+    waiting = [(1 << poset.n) - 1]
+    while waiting:
+        inside = waiting.pop()
+        if inside & (inside - 1):  # two points or more
+            parts = components(inside, related)
+            if len(parts) == 1:
+                parts = components(inside, unrelated)
+            if len(parts) == 1:
+                return False
+            waiting += parts
+    return True
 
 
 def _filter_form(above: Above, circuit: Circuit) -> Form:
@@ -115,23 +116,3 @@ def _check_size(part: Above) -> None:
             f"poset has a part of {len(part)} points that is neither a disjoint union nor an ordinal sum, with "
             f"{count:,} up-sets; a network is made for parts with at most {bitmasks.MAX_UP_SETS:,}"
         )
-
-
-def neighbours(above: Above) -> tuple[list[int], list[int]]:
-    """Return for each point the points related to it, and those that are not."""
-    full = (1 << len(above)) - 1
-    related = [over | beneath for over, beneath in zip(above, bitmasks.below(above), strict=True)]
-    return related, [full & ~(mask | 1 << point) for point, mask in enumerate(related)]
-
-
-def components(inside: int, neighbours: list[int]) -> list[int]:
-    """Return the connected parts of some points."""
-    parts = []
-    while inside:
-        part, waiting = 0, inside & -inside
-        while waiting:
-            part |= waiting
-            waiting = bitmasks.union(neighbours[point] for point in points(waiting)) & inside & ~part
-        parts.append(part)
-        inside &= ~part
-    return parts
