@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, bindparam, column, func, literal_column, select, table
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, column, func, literal_column, select, table
 
 from cenote.site.search.asking import Term
 from cenote.site.search.words import TextIndex
+from cenote.site.store.gathering import gathered
 from cenote.site.store.tables import papers
 
 WEIGHTS = {"title": 10.0, "summary": 3.0, "authors": 2.0, "keywords": 5.0}
@@ -36,27 +37,35 @@ class Fts5(TextIndex[str]):
         named = select(_index.c.rowid).where(literal_column("papers_text").op("MATCH", is_comparison=True)(phrase))
         return papers.c.number.in_(named)
 
-    def ranked(
-        self, connection: Connection, match: str, where: Sequence[ColumnElement[bool]], limit: int
-    ) -> list[tuple[int, float]]:
+    def ranked(self, connection: Connection, match: str, where: Sequence[ColumnElement[bool]], limit: int) -> list[int]:
         """Score the newest matches."""
-        query = select(_index.c.rowid, _score).where(_matches)
+        query = select(_index.c.rowid.label("number"), _score.label("score")).where(_matches)
         if where:
             query = query.where(select(1).where(papers.c.number == _index.c.rowid, *where).correlate(_index).exists())
         # In this order the index is read backwards and no further than needed, and nothing else is scored.
-        rows = connection.execute(query.order_by(_index.c.rowid.desc()).limit(limit), {"match": match})
-        return [(number, score) for number, score in rows]
+        newest = query.order_by(_index.c.rowid.desc()).limit(limit).subquery()
+        best_first = gathered(newest.c.number).over(
+            order_by=(newest.c.score.desc(), newest.c.number), rows=(None, None)
+        )
+        ranked: list[int] | None = connection.scalar(select(best_first).limit(1), {"match": match})
+        return ranked or []
 
-    def count(self, connection: Connection, match: str, limit: int) -> int:
+    def counts(self, connection: Connection, matches: Sequence[str], limit: int) -> list[int]:
         """Count no further than the limit."""
-        some = select(literal_column("1")).select_from(_index).where(_matches).limit(limit).subquery()
-        return connection.scalar(select(func.count()).select_from(some), {"match": match}) or 0
+        counted = [_count(place, limit).scalar_subquery() for place in range(len(matches))]
+        return list(connection.execute(select(*counted), {f"match{n}": match for n, match in enumerate(matches)}).one())
 
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
         """Match a phrase at the beginning of the title."""
         beginning = f"{{title}} : ^ {_quoted(' '.join(words))}"
         query = select(_index.c.rowid, _index.c.title).where(_matches)
         return [(number, title) for number, title in connection.execute(query, {"match": beginning})]
+
+
+def _count(place: int, limit: int) -> Select[int]:
+    matches = literal_column("papers_text").op("MATCH", is_comparison=True)(bindparam(f"match{place}"))
+    some = select(literal_column("1")).select_from(_index).where(matches).limit(limit).subquery()
+    return select(func.count()).select_from(some)
 
 
 def _match(term: Term) -> str:

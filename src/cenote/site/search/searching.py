@@ -19,7 +19,7 @@ from cenote.site.search.reasons import because_of_identifier, because_of_meaning
 from cenote.site.search.similar import alike
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
-from cenote.site.store.reading import StoredPaper, find_papers
+from cenote.site.store.reading import StoredPaper, find_ids, find_papers
 from cenote.site.store.tables import papers
 
 DEPTH = 200
@@ -99,7 +99,7 @@ class Search:
         scores = fuse([by_words[:DEPTH], list(close)])
         top = max(scores.values(), default=0.0)
         scores |= {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
-        ids = _ids(connection, scores)
+        ids = find_ids(connection, scores)
         numbers = best_first(scores, ids)
         found = find_papers(connection, numbers[page])
         hits = [
@@ -152,7 +152,7 @@ class Search:
             words = words_of(query.text)
             same = [n for n, title in self._index.titles(connection, words) if words_of(title) == words]
             if same and where:
-                same = list(connection.scalars(select(papers.c.number).where(papers.c.number.in_(same), *where)))
+                same = list(find_ids(connection, same, where))
             named += sorted(same)
         return list(dict.fromkeys(named))
 
@@ -176,8 +176,3 @@ def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Fo
 def _reasons(stored: StoredPaper, query: Query, similarity: float | None) -> tuple[Reason, ...]:
     meaning = () if similarity is None else (because_of_meaning(similarity),)
     return (*because_of_identifier(stored.paper, query), *because_of_words(stored.paper, query.terms), *meaning)
-
-
-def _ids(connection: Connection, numbers: Mapping[int, float]) -> dict[int, str]:
-    rows = connection.execute(select(papers.c.number, papers.c.id).where(papers.c.number.in_(list(numbers))))
-    return {row.number: row.id for row in rows}
