@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator, literal
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -57,6 +57,10 @@ class among(FunctionElement[bool]):  # noqa: N801 - used like a function
 
     def __init__(self, column: ColumnElement[int], numbers: Sequence[int]) -> None:
         super().__init__(column, literal(list(numbers), _Numbers()))
+
+    def self_group(self, against: Any = None) -> Self:
+        """Stand as it is among other conditions: written as "… = 1" SQLite would look every row up."""
+        return self
 
 
 class gathered(FunctionElement[list[Any]]):  # noqa: N801 - used like a function
