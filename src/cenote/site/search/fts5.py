@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, column, func, literal_column, select, table
 
 from cenote.site.search.asking import Term
-from cenote.site.search.words import TextIndex
+from cenote.site.search.words import TextIndex, longest_title
 from cenote.site.store.gathering import gathered
 from cenote.site.store.tables import papers
 
@@ -56,9 +56,11 @@ class Fts5(TextIndex[str]):
         return list(connection.execute(select(*counted), {f"match{n}": match for n, match in enumerate(matches)}).one())
 
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Match a phrase at the beginning of the title."""
+        """Match a phrase at the beginning of a title that is short enough."""
         beginning = f"{{title}} : ^ {_quoted(' '.join(words))}"
-        query = select(_index.c.rowid, _index.c.title).where(_matches)
+        query = select(_index.c.rowid, _index.c.title).where(
+            _matches, func.length(_index.c.title) <= longest_title(words)
+        )
         return [(number, title) for number, title in connection.execute(query, {"match": beginning})]
 
 

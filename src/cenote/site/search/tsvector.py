@@ -9,12 +9,11 @@ from sqlalchemy import ColumnElement, Connection, Select, cast, func, literal, l
 from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY
 
 from cenote.site.search.asking import Term
-from cenote.site.search.words import TextIndex
+from cenote.site.search.words import TextIndex, longest_title
 from cenote.site.store.tables import papers
 
 WEIGHTS = {"authors": 2.0, "summary": 3.0, "keywords": 5.0, "title": 10.0}
 """Of a word in each column, in the order of the index's weights D, C, B, A."""
-_TITLE_SLACK = 40
 _BY_LENGTH = 1 | 32  # divided by 1 + log(length), then scaled into 0…1
 
 _vector: ColumnElement[Any] = literal_column("papers.papers_text")
@@ -64,9 +63,8 @@ class TsVector(TextIndex[Match]):
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
         """Match short enough titles that have all of the words."""
         in_title = _joined([_words("english", word, "A") for word in words], "&&")
-        length = sum(map(len, words)) + len(words) + _TITLE_SLACK
         query = select(papers.c.number, papers.c.title).where(
-            _vector.op("@@", is_comparison=True)(in_title), func.length(papers.c.title) <= length
+            _vector.op("@@", is_comparison=True)(in_title), func.length(papers.c.title) <= longest_title(words)
         )
         return [(number, title) for number, title in connection.execute(query)]
 

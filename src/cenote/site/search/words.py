@@ -19,6 +19,8 @@ ENOUGH = 5
 """Fewer papers than this with all the words, and those with some of them are looked at, too."""
 _LONG_PREFIX = 5
 _LIKE_WORDS = 8
+_TITLE_SLACK = 40
+"""Characters that a title may have besides its words and a space behind each."""
 
 Match = TypeVar("Match")
 
@@ -50,7 +52,7 @@ class TextIndex(ABC, Generic[Match]):
 
     @abstractmethod
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Return number and title of the papers whose title begins with these words, and perhaps of a few more."""
+        """Return number and title of the papers whose title is these words, and perhaps of a few more."""
 
     def search(self, connection: Connection, terms: Sequence[Term], where: Sequence[ColumnElement[bool]]) -> list[int]:
         """Return the numbers of the papers that match best, best first.
@@ -99,6 +101,11 @@ class TextIndex(ABC, Generic[Match]):
     def _counts(self, connection: Connection, terms: Sequence[Term], limit: int) -> list[int]:
         """Count the papers that have each word, to no more than the limit."""
         return self.counts(connection, [self.any_of([term]) for term in terms], limit) if terms else []
+
+
+def longest_title(words: Sequence[str]) -> int:
+    """Return how many characters a title has at most that is these words; what is longer need not be read."""
+    return sum(map(len, words)) + len(words) + _TITLE_SLACK
 
 
 def _each_once(first: list[int], then: list[int]) -> list[int]:
