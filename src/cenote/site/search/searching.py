@@ -17,6 +17,7 @@ from cenote.site.search.fusing import best_first, fuse
 from cenote.site.search.meaning import MOST_CLOSE, NO_VECTORS, Meaning, closest
 from cenote.site.search.reasons import because_of_identifier, because_of_meaning, because_of_words
 from cenote.site.search.similar import alike
+from cenote.site.search.turns import Turns, available_cores
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper, find_ids, find_papers
@@ -25,12 +26,14 @@ from cenote.site.store.tables import papers
 DEPTH = 200
 """Places of a ranking; nobody pages on behind them, and the last of them have little to do with the query."""
 _SIMILAR_FLOOR = 0.3
+_WAITING = 4
+"""Searches a core at once where the store is a server, on which they wait; SQLite works on this process's own cores."""
 
 Where = Sequence[ColumnElement[bool]]
 
 
 class Search:
-    """Searches the store. Its threads may call it at the same time; matrices are multiplied on one core each.
+    """Searches the store. Threads may call it at the same time; they take turns at the cores, on one core each.
 
     Args:
         database: The store.
@@ -44,6 +47,7 @@ class Search:
         self._tags = tags
         self._meaning = Meaning(home)
         self._index = _text_index(database.dialect)
+        self._turns = Turns(available_cores() * (1 if database.dialect == "sqlite" else _WAITING))
 
     def find(
         self,
@@ -70,7 +74,7 @@ class Search:
         """
         asked = Query.read(query)
         page = slice(max(0, offset), max(0, offset) + max(0, limit))
-        with self._database.read() as connection:
+        with self._turns, self._database.read() as connection:
             where = conditions(filters or Filters(), self._tags, self._index.by_author)
             if not asked.words and not asked.text:
                 return _newest(connection, where, mode, page)
@@ -78,7 +82,7 @@ class Search:
 
     def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
         """Return the papers most like this one: closest in meaning, or without vectors in their words or shelf."""
-        with self._database.read() as connection:
+        with self._turns, self._database.read() as connection:
             close = self._close_to(connection, stored, limit)
             if not close:
                 return tuple(alike(connection, self._index, self._tags, stored, limit))
