@@ -14,7 +14,7 @@ from cenote.site.papers import Paper
 from cenote.site.search import Mode, Search
 from cenote.site.store.database import Database
 from cenote.site.store.gathering import among, gathered
-from cenote.site.store.reading import find_ids, find_papers
+from cenote.site.store.reading import find_ids, find_papers, fitting
 from cenote.site.store.saving import save_papers
 from cenote.site.store.tables import papers
 
@@ -78,7 +78,8 @@ def test_ids_are_those_of_papers_that_are_there_and_fit(stocked: Database) -> No
     with stocked.read() as connection:
         assert find_ids(connection, []) == {}
         assert find_ids(connection, [second, first, -1]) == {first: "2001.00000", second: "2001.00001"}
-        assert find_ids(connection, [first, second], [papers.c.id > "2001.00000"]) == {second: "2001.00001"}
+        assert fitting(connection, [first, second, -1], [papers.c.id > "2001.00000"]) == [second]
+        assert fitting(connection, [first, -1], [papers.c.id > "2001.00000"]) == []
 
 
 # --- how many rows are fetched ------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def test_sqlite_looks_numbers_up_by_the_key(sqlite: Database) -> None:
     with sqlite.read() as connection:
         find_ids(connection, [1, 2])
         find_papers(connection, [1, 2])
-        find_ids(connection, [1, 2], [papers.c.title != ""])
+        fitting(connection, [1, 2], [papers.c.title != ""])
     assert plans == ["SEARCH papers USING INTEGER PRIMARY KEY (rowid=?)"] * 3
 
 

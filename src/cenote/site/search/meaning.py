@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from cenote.errors import StorageError
 from cenote.site.search.vectors import Snapshot, Vectors
-from cenote.site.store.reading import find_ids
+from cenote.site.store.reading import fitting
 
 if TYPE_CHECKING:
     from cenote.site.search.encoder import Encoder
@@ -109,9 +109,9 @@ def closest(
     similarities = snapshot.similarities(vector)
     close: dict[int, float] = {}
     for places in _by_similarity(similarities, floor, max(most, _FIRST_LOOK)):
-        numbers = snapshot.numbers[places].tolist()
-        kept = find_ids(connection, numbers, where)
-        close |= {n: float(similarities[p]) for n, p in zip(numbers, places, strict=True) if n in kept}
+        numbers = snapshot.numbers[places]
+        kept = np.isin(numbers, fitting(connection, numbers.tolist(), where))
+        close |= zip(numbers[kept].tolist(), similarities[places[kept]].tolist(), strict=True)
         if len(close) >= most:
             break
     return dict(sorted(close.items(), key=_closest_first)[:most])

@@ -20,7 +20,7 @@ from cenote.site.search.similar import alike
 from cenote.site.search.turns import Turns, available_cores
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
-from cenote.site.store.reading import StoredPaper, find_ids, find_papers
+from cenote.site.store.reading import StoredPaper, find_ids, find_papers, fitting
 from cenote.site.store.tables import papers
 
 DEPTH = 200
@@ -156,7 +156,7 @@ class Search:
             words = words_of(query.text)
             same = [n for n, title in self._index.titles(connection, words) if words_of(title) == words]
             if same and where:
-                same = list(find_ids(connection, same, where))
+                same = fitting(connection, same, where)
             named += sorted(same)
         return list(dict.fromkeys(named))
 

@@ -62,13 +62,18 @@ def find_papers(connection: Connection, numbers: Iterable[int]) -> dict[int, Sto
     return {row.number: _stored(row) for row in rows}
 
 
-def find_ids(
-    connection: Connection, numbers: Iterable[int], where: Sequence[ColumnElement[bool]] = ()
-) -> dict[int, str]:
-    """Return the identifiers of the papers with these numbers, by number; of those for which the conditions hold."""
+def find_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """Return the identifiers of the papers with these numbers, by number."""
     of_papers = select(gathered(papers.c.number), gathered(papers.c.id))
-    found, ids = connection.execute(of_papers.where(among(papers.c.number, list(numbers)), *where)).one()
+    found, ids = connection.execute(of_papers.where(among(papers.c.number, list(numbers)))).one()
     return dict(zip(found, ids, strict=True))
+
+
+def fitting(connection: Connection, numbers: Sequence[int], where: Sequence[ColumnElement[bool]]) -> list[int]:
+    """Return those of the numbers whose papers are there and fulfil the conditions, in no order."""
+    of_papers = select(gathered(papers.c.number)).where(among(papers.c.number, numbers), *where)
+    found: list[int] = connection.scalar(of_papers) or []
+    return found
 
 
 def papers_between(
