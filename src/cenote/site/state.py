@@ -43,7 +43,8 @@ class Site:
         return self.runs is not None
 
 
-def _site(request: Request) -> Site:
+async def _site(request: Request) -> Site:
+    # Not a plain function: FastAPI would call that in a thread, and every request would change threads twice more.
     site: Site = request.app.state.site
     return site
 

@@ -51,7 +51,7 @@ def read_day(text: str | None, name: str) -> dt.date | None:
         raise ArgumentError(str(error).replace(Day.kind, name, 1)) from None
 
 
-def _filters(
+async def _filters(
     first: Date = None,
     last: Date = None,
     author: Annotated[Text, Query(description="An author's name, or part of it.")] = None,
@@ -63,6 +63,7 @@ def _filters(
         bool, BeforeValidator(_or_false), Query(description="Only papers whose code is known.")
     ] = False,
 ) -> Filters:
+    # Not a plain function, which FastAPI would call in a thread.
     return Filters(
         first=read_day(first, "first"),
         last=read_day(last, "last"),

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, column, func, literal_column, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    column,
+    func,
+    literal,
+    literal_column,
+    select,
+    table,
+)
 
 from cenote.site.search.asking import Term
-from cenote.site.search.words import TextIndex
+from cenote.site.search.words import TextIndex, longest_title
+from cenote.site.store.gathering import gathered
 from cenote.site.store.tables import papers
 
 WEIGHTS = {"title": 10.0, "summary": 3.0, "authors": 2.0, "keywords": 5.0}
 """Of a word in each column, in the index's order."""
 
 _index = table("papers_text", column("rowid"), column("title"))
-_matches: ColumnElement[bool] = literal_column("papers_text").op("MATCH", is_comparison=True)(bindparam("match"))
 _score = -func.bm25(literal_column("papers_text"), *(literal_column(str(weight)) for weight in WEIGHTS.values()))
 
 
@@ -33,30 +46,56 @@ class Fts5(TextIndex[str]):
     def by_author(self, name: list[str]) -> ColumnElement[bool]:
         """Match a phrase in the column of authors."""
         phrase = f"{{authors}} : {_quoted(' '.join(name))}"
-        named = select(_index.c.rowid).where(literal_column("papers_text").op("MATCH", is_comparison=True)(phrase))
+        named = select(_index.c.rowid).where(_matches(literal(phrase)))
         return papers.c.number.in_(named)
 
-    def ranked(
-        self, connection: Connection, match: str, where: Sequence[ColumnElement[bool]], limit: int
-    ) -> list[tuple[int, float]]:
+    def ranked(self, connection: Connection, match: str, where: Sequence[ColumnElement[bool]], limit: int) -> list[int]:
         """Score the newest matches."""
-        query = select(_index.c.rowid, _score).where(_matches)
-        if where:
-            query = query.where(select(1).where(papers.c.number == _index.c.rowid, *where).correlate(_index).exists())
-        # In this order the index is read backwards and no further than needed, and nothing else is scored.
-        rows = connection.execute(query.order_by(_index.c.rowid.desc()).limit(limit), {"match": match})
-        return [(number, score) for number, score in rows]
+        ranking = _ranking(where) if where else _RANKING
+        ranked: list[int] | None = connection.scalar(ranking, {"match": match, "most": limit})
+        return ranked or []
 
-    def count(self, connection: Connection, match: str, limit: int) -> int:
+    def counts(self, connection: Connection, matches: Sequence[str], limit: int) -> list[int]:
         """Count no further than the limit."""
-        some = select(literal_column("1")).select_from(_index).where(_matches).limit(limit).subquery()
-        return connection.scalar(select(func.count()).select_from(some), {"match": match}) or 0
+        given = {f"match{place}": match for place, match in enumerate(matches)}
+        return list(connection.execute(_counting(len(matches)), given | {"most": limit}).one())
 
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Match a phrase at the beginning of the title."""
+        """Match a phrase at the beginning of a title that is short enough."""
         beginning = f"{{title}} : ^ {_quoted(' '.join(words))}"
-        query = select(_index.c.rowid, _index.c.title).where(_matches)
-        return [(number, title) for number, title in connection.execute(query, {"match": beginning})]
+        rows = connection.execute(_TITLES, {"match": beginning, "longest": longest_title(words)})
+        return [(number, title) for number, title in rows]
+
+
+def _matches(match: ColumnElement[str]) -> ColumnElement[bool]:
+    return literal_column("papers_text").op("MATCH", is_comparison=True)(match)
+
+
+def _ranking(where: Sequence[ColumnElement[bool]] = ()) -> Select[Any]:
+    query = select(_index.c.rowid.label("number"), _score.label("score")).where(_matches(bindparam("match")))
+    if where:
+        query = query.where(select(1).where(papers.c.number == _index.c.rowid, *where).correlate(_index).exists())
+    # In this order the index is read backwards and no further than needed, and nothing else is scored.
+    newest = query.order_by(_index.c.rowid.desc()).limit(bindparam("most")).subquery()
+    order = (newest.c.score.desc(), newest.c.number)
+    return select(gathered(newest.c.number).over(order_by=order, rows=(None, None))).limit(1)
+
+
+@cache
+def _counting(size: int) -> Select[Any]:
+    some: list[Select[Any]] = [
+        select(literal_column("1")).select_from(_index).where(_matches(bindparam(f"match{place}")))
+        for place in range(size)
+    ]
+    counts = (select(func.count()).select_from(each.limit(bindparam("most")).subquery()) for each in some)
+    return select(*(count.scalar_subquery() for count in counts))
+
+
+# Made once: making a statement takes as long as SQLite takes for a rare word.
+_RANKING = _ranking()
+_TITLES = select(_index.c.rowid, _index.c.title).where(
+    _matches(bindparam("match")), func.length(_index.c.title) <= bindparam("longest")
+)
 
 
 def _match(term: Term) -> str:

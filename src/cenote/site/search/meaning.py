@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection
 
 from cenote.errors import StorageError
 from cenote.site.search.vectors import Snapshot, Vectors
-from cenote.site.store.tables import papers
+from cenote.site.store.reading import fitting
 
 if TYPE_CHECKING:
     from cenote.site.search.encoder import Encoder
@@ -24,7 +24,7 @@ MOST_CLOSE = 100
 FLOOR = 0.25
 """Cosine below which a paper does not count as close to a query."""
 _FIRST_LOOK, _LONGEST_LOOK = 512, 16_384
-"""Papers whose conditions are looked up at once: few first, and no more than a statement has room for."""
+"""Papers whose conditions are looked up at once: few first, since the closest are seldom all needed."""
 _DESCRIPTION = Path("encoder", "encoder.json")
 
 
@@ -109,9 +109,9 @@ def closest(
     similarities = snapshot.similarities(vector)
     close: dict[int, float] = {}
     for places in _by_similarity(similarities, floor, max(most, _FIRST_LOOK)):
-        numbers = [int(number) for number in snapshot.numbers[places]]
-        kept = _kept(connection, numbers, where)
-        close |= {n: float(similarities[p]) for n, p in zip(numbers, places, strict=True) if n in kept}
+        numbers = snapshot.numbers[places]
+        kept = np.isin(numbers, fitting(connection, numbers.tolist(), where))
+        close |= zip(numbers[kept].tolist(), similarities[places[kept]].tolist(), strict=True)
         if len(close) >= most:
             break
     return dict(sorted(close.items(), key=_closest_first)[:most])
@@ -140,7 +140,3 @@ def _by_similarity(similarities: npt.NDArray[np.float32], floor: float, first: i
         size = min(8 * size, _LONGEST_LOOK)
     if len(left):
         yield left
-
-
-def _kept(connection: Connection, numbers: list[int], where: Sequence[ColumnElement[bool]]) -> set[int]:
-    return set(connection.scalars(select(papers.c.number).where(papers.c.number.in_(numbers), *where)))

@@ -17,20 +17,23 @@ from cenote.site.search.fusing import best_first, fuse
 from cenote.site.search.meaning import MOST_CLOSE, NO_VECTORS, Meaning, closest
 from cenote.site.search.reasons import because_of_identifier, because_of_meaning, because_of_words
 from cenote.site.search.similar import alike
+from cenote.site.search.turns import Turns, available_cores
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
-from cenote.site.store.reading import StoredPaper, find_papers
+from cenote.site.store.reading import StoredPaper, find_ids, find_papers, fitting
 from cenote.site.store.tables import papers
 
 DEPTH = 200
 """Places of a ranking; nobody pages on behind them, and the last of them have little to do with the query."""
 _SIMILAR_FLOOR = 0.3
+_WAITING = 4
+"""Searches a core at once where the store is a server, on which they wait; SQLite works on this process's own cores."""
 
 Where = Sequence[ColumnElement[bool]]
 
 
 class Search:
-    """Searches the store. Its threads may call it at the same time; matrices are multiplied on one core each.
+    """Searches the store. Threads may call it at the same time; they take turns at the cores, on one core each.
 
     Args:
         database: The store.
@@ -44,6 +47,7 @@ class Search:
         self._tags = tags
         self._meaning = Meaning(home)
         self._index = _text_index(database.dialect)
+        self._turns = Turns(available_cores() * (1 if database.dialect == "sqlite" else _WAITING))
 
     def find(
         self,
@@ -70,7 +74,7 @@ class Search:
         """
         asked = Query.read(query)
         page = slice(max(0, offset), max(0, offset) + max(0, limit))
-        with self._database.read() as connection:
+        with self._turns, self._database.read() as connection:
             where = conditions(filters or Filters(), self._tags, self._index.by_author)
             if not asked.words and not asked.text:
                 return _newest(connection, where, mode, page)
@@ -78,7 +82,7 @@ class Search:
 
     def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
         """Return the papers most like this one: closest in meaning, or without vectors in their words or shelf."""
-        with self._database.read() as connection:
+        with self._turns, self._database.read() as connection:
             close = self._close_to(connection, stored, limit)
             if not close:
                 return tuple(alike(connection, self._index, self._tags, stored, limit))
@@ -99,7 +103,7 @@ class Search:
         scores = fuse([by_words[:DEPTH], list(close)])
         top = max(scores.values(), default=0.0)
         scores |= {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
-        ids = _ids(connection, scores)
+        ids = find_ids(connection, scores)
         numbers = best_first(scores, ids)
         found = find_papers(connection, numbers[page])
         hits = [
@@ -152,7 +156,7 @@ class Search:
             words = words_of(query.text)
             same = [n for n, title in self._index.titles(connection, words) if words_of(title) == words]
             if same and where:
-                same = list(connection.scalars(select(papers.c.number).where(papers.c.number.in_(same), *where)))
+                same = fitting(connection, same, where)
             named += sorted(same)
         return list(dict.fromkeys(named))
 
@@ -176,8 +180,3 @@ def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Fo
 def _reasons(stored: StoredPaper, query: Query, similarity: float | None) -> tuple[Reason, ...]:
     meaning = () if similarity is None else (because_of_meaning(similarity),)
     return (*because_of_identifier(stored.paper, query), *because_of_words(stored.paper, query.terms), *meaning)
-
-
-def _ids(connection: Connection, numbers: Mapping[int, float]) -> dict[int, str]:
-    rows = connection.execute(select(papers.c.number, papers.c.id).where(papers.c.number.in_(list(numbers))))
-    return {row.number: row.id for row in rows}

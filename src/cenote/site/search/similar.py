@@ -106,8 +106,7 @@ def _candidates(
     connection: Connection, index: TextIndex[Any], words: Sequence[str], tags: Mapping[str, Tags], tag: Tags | None
 ) -> list[int]:
     """Return the papers worth a comparison: those with the rarest of the words, and those on the same shelf."""
-    _, scores = index.like(connection, words)
-    best = sorted(scores, key=lambda number: (-scores[number], number))[:_MOST_COMPARED]
+    best = index.like(connection, words)[:_MOST_COMPARED]
     if tag is None:
         return best
     beside = sorted(paper for paper, other in tags.items() if other.shelf == tag.shelf)

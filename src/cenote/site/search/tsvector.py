@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, cast, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, cast, func, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY
 
 from cenote.site.search.asking import Term
-from cenote.site.search.words import TextIndex
+from cenote.site.search.words import TextIndex, longest_title
 from cenote.site.store.tables import papers
 
 WEIGHTS = {"authors": 2.0, "summary": 3.0, "keywords": 5.0, "title": 10.0}
 """Of a word in each column, in the order of the index's weights D, C, B, A."""
-_TITLE_SLACK = 40
 _BY_LENGTH = 1 | 32  # divided by 1 + log(length), then scaled into 0…1
 
 _vector: ColumnElement[Any] = literal_column("papers.papers_text")
@@ -44,7 +43,7 @@ class TsVector(TextIndex[Match]):
 
     def ranked(
         self, connection: Connection, match: Match, where: Sequence[ColumnElement[bool]], limit: int
-    ) -> list[tuple[int, float]]:
+    ) -> list[int]:
         """Score the newest matches."""
         newest = (
             select(papers.c.number, _vector.label("vector"))
@@ -54,21 +53,25 @@ class TsVector(TextIndex[Match]):
             .subquery()
         )
         score = func.ts_rank_cd(_weights, newest.c.vector, match, _BY_LENGTH)
-        return [(number, value) for number, value in connection.execute(select(newest.c.number, score))]
+        best_first = select(newest.c.number).order_by(score.desc(), newest.c.number)
+        return list(connection.scalars(best_first))
 
-    def count(self, connection: Connection, match: Match, limit: int) -> int:
+    def counts(self, connection: Connection, matches: Sequence[Match], limit: int) -> list[int]:
         """Count no further than the limit."""
-        some = select(papers.c.number).where(_vector.op("@@", is_comparison=True)(match)).limit(limit).subquery()
-        return connection.scalar(select(func.count()).select_from(some)) or 0
+        return list(connection.execute(select(*(_count(match, limit).scalar_subquery() for match in matches))).one())
 
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
         """Match short enough titles that have all of the words."""
         in_title = _joined([_words("english", word, "A") for word in words], "&&")
-        length = sum(map(len, words)) + len(words) + _TITLE_SLACK
         query = select(papers.c.number, papers.c.title).where(
-            _vector.op("@@", is_comparison=True)(in_title), func.length(papers.c.title) <= length
+            _vector.op("@@", is_comparison=True)(in_title), func.length(papers.c.title) <= longest_title(words)
         )
         return [(number, title) for number, title in connection.execute(query)]
+
+
+def _count(match: Match, limit: int) -> Select[int]:
+    some = select(papers.c.number).where(_vector.op("@@", is_comparison=True)(match)).limit(limit).subquery()
+    return select(func.count()).select_from(some)
 
 
 def _match(term: Term, *, in_title: bool = False) -> Match:

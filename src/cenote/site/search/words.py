@@ -19,6 +19,8 @@ ENOUGH = 5
 """Fewer papers than this with all the words, and those with some of them are looked at, too."""
 _LONG_PREFIX = 5
 _LIKE_WORDS = 8
+_TITLE_SLACK = 40
+"""Characters that a title may have besides its words and a space behind each."""
 
 Match = TypeVar("Match")
 
@@ -41,16 +43,16 @@ class TextIndex(ABC, Generic[Match]):
     @abstractmethod
     def ranked(
         self, connection: Connection, match: Match, where: Sequence[ColumnElement[bool]], limit: int
-    ) -> list[tuple[int, float]]:
-        """Score the newest papers that match; return their numbers and scores, higher is better."""
+    ) -> list[int]:
+        """Score the newest papers that match; return their numbers, best first, ties by number."""
 
     @abstractmethod
-    def count(self, connection: Connection, match: Match, limit: int) -> int:
-        """Count the papers that match, to no more than the limit."""
+    def counts(self, connection: Connection, matches: Sequence[Match], limit: int) -> list[int]:
+        """Count the papers of each match, to no more than the limit."""
 
     @abstractmethod
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Return number and title of the papers whose title begins with these words, and perhaps of a few more."""
+        """Return number and title of the papers whose title is these words, and perhaps of a few more."""
 
     def search(self, connection: Connection, terms: Sequence[Term], where: Sequence[ColumnElement[bool]]) -> list[int]:
         """Return the numbers of the papers that match best, best first.
@@ -64,22 +66,18 @@ class TextIndex(ABC, Generic[Match]):
         best = self.ranked(connection, self.all_of(terms), where, MOST_RANKED)
         if len(best) == MOST_RANKED:
             titled = self.ranked(connection, self.all_of(terms, in_title=True), where, MOST_RANKED)
-            return _merged(titled, best)
+            return _each_once(titled, best)
         if len(best) >= ENOUGH or len(terms) == 1:
-            return _merged(best)
+            return best
         rarest = self._rarest(connection, terms)
-        return _merged(best, self.ranked(connection, self.any_of(rarest), where, MOST_SCANNED))
+        return _each_once(best, self.ranked(connection, self.any_of(rarest), where, MOST_SCANNED))
 
-    def like(self, connection: Connection, words: Sequence[str]) -> tuple[list[Term], dict[int, float]]:
-        """Return the rarest of these words that more than one paper has, and the papers that have them with scores."""
-        counted = [
-            (count, Term(word))
-            for word in words
-            if 1 < (count := self.count(connection, self.any_of([Term(word)]), MOST_SCANNED)) < MOST_SCANNED
-        ]
+    def like(self, connection: Connection, words: Sequence[str]) -> list[int]:
+        """Return the papers that have the rarest of these words that more than one has, best first."""
+        counts = self._counts(connection, [Term(word) for word in words], MOST_SCANNED)
+        counted = [(count, Term(word)) for count, word in zip(counts, words, strict=True) if 1 < count < MOST_SCANNED]
         rarest = [term for _, term in sorted(counted, key=lambda pair: (pair[0], pair[1].word))[:_LIKE_WORDS]]
-        found = self.ranked(connection, self.any_of(rarest), (), MOST_RANKED) if rarest else []
-        return rarest, dict(found)
+        return self.ranked(connection, self.any_of(rarest), (), MOST_RANKED) if rarest else []
 
     def _affordable(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
         """Take an unfinished word for finished if enough papers have it: thousands of words begin with "con"."""
@@ -87,11 +85,11 @@ class TextIndex(ABC, Generic[Match]):
 
     def _is_a_word(self, connection: Connection, term: Term) -> bool:
         enough = ENOUGH if len(term.word) < _LONG_PREFIX else MOST_RANKED
-        return self.count(connection, self.any_of([Term(term.word)]), enough) == enough
+        return self._counts(connection, [Term(term.word)], enough) == [enough]
 
     def _rarest(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
         """Return the rarest words, as many as the papers that hold them can be scored."""
-        counts = [self.count(connection, self.any_of([term]), MOST_SCANNED) for term in terms]
+        counts = self._counts(connection, terms, MOST_SCANNED)
         rarest, total = list[Term](), 0
         for count, position in sorted(zip(counts, range(len(terms)), strict=True)):
             total += count
@@ -100,8 +98,16 @@ class TextIndex(ABC, Generic[Match]):
             rarest.append(terms[position])
         return rarest
 
+    def _counts(self, connection: Connection, terms: Sequence[Term], limit: int) -> list[int]:
+        """Count the papers that have each word, to no more than the limit."""
+        return self.counts(connection, [self.any_of([term]) for term in terms], limit) if terms else []
 
-def _merged(*lists: list[tuple[int, float]]) -> list[int]:
-    """Each list with its best first, one behind the other, each number once; ties by number."""
-    ordered = [sorted([(-score, number) for number, score in each]) for each in lists]
-    return list(dict.fromkeys(number for each in ordered for _, number in each))
+
+def longest_title(words: Sequence[str]) -> int:
+    """Return how many characters a title has at most that is these words; what is longer need not be read."""
+    return sum(map(len, words)) + len(words) + _TITLE_SLACK
+
+
+def _each_once(first: list[int], then: list[int]) -> list[int]:
+    """One list behind the other, each number once."""
+    return list(dict.fromkeys(first + then))

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from cenote.site.papers import Paper
+from cenote.site.store.gathering import among, gathered
 from cenote.site.store.tables import papers
 
 Order = Literal["votes", "newest"]
@@ -57,8 +58,22 @@ def find_paper(connection: Connection, paper_id: str) -> StoredPaper | None:
 
 def find_papers(connection: Connection, numbers: Iterable[int]) -> dict[int, StoredPaper]:
     """Return the papers with these numbers, by number."""
-    rows = connection.execute(select(*_COLUMNS).where(papers.c.number.in_(list(numbers))))
+    rows = connection.execute(select(*_COLUMNS).where(among(papers.c.number, list(numbers))))
     return {row.number: _stored(row) for row in rows}
+
+
+def find_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """Return the identifiers of the papers with these numbers, by number."""
+    of_papers = select(gathered(papers.c.number), gathered(papers.c.id))
+    found, ids = connection.execute(of_papers.where(among(papers.c.number, list(numbers)))).one()
+    return dict(zip(found, ids, strict=True))
+
+
+def fitting(connection: Connection, numbers: Sequence[int], where: Sequence[ColumnElement[bool]]) -> list[int]:
+    """Return those of the numbers whose papers are there and fulfil the conditions, in no order."""
+    of_papers = select(gathered(papers.c.number)).where(among(papers.c.number, numbers), *where)
+    found: list[int] = connection.scalar(of_papers) or []
+    return found
 
 
 def papers_between(
