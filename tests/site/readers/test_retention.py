@@ -56,7 +56,7 @@ def _action(connection: Connection, at: dt.datetime) -> None:
 
 
 def _reader(connection: Connection, at: dt.datetime) -> None:
-    connection.execute(insert(readers).values(address=ADA, name="Ada", created=at, seen=at))
+    connection.execute(insert(readers).values(address=ADA, name="Ada", name_key="ada", created=at, seen=at))
 
 
 @pytest.mark.parametrize(

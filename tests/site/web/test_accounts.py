@@ -147,6 +147,21 @@ def test_the_name_is_changed_and_shown(visited: Visited) -> None:
     assert field.get("value") == "0perator"
 
 
+def test_a_name_that_somebody_has_is_not_given_again(visited: Visited) -> None:
+    ada, bob = visited.reader(ADA), visited.reader("bob@example.org")
+    assert ada.post("/account/name", name="Ada").status_code == 303
+    answer = bob.post("/account/name", name="ADA")
+    assert answer.status_code == 422
+    assert "name must be one that no other reader has" in text_of(check_page(answer.text))
+
+
+def test_the_name_that_was_given_may_be_sent_unchanged(visited: Visited) -> None:
+    browser = visited.reader()
+    field = check_page(browser.get("/account").text).find(".//input[@id='name']")
+    assert field is not None
+    assert browser.post("/account/name", name=str(field.get("value"))).status_code == 303
+
+
 def test_the_account_has_votes_comments_and_a_file(visited: Visited) -> None:
     browser = visited.reader()
     browser.post(f"/papers/{PAPER.id}/vote", want="1")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
+from cenote.errors import ArgumentError
+from cenote.site.readers.names import name_key
+from cenote.site.runs.queue import disown
 from cenote.site.store.mail_tables import bounces, confirmations, mails, subscriptions
 from cenote.site.store.reader_tables import comments, readers, sign_in_links, votes
+from cenote.site.store.saving import hold_papers
 from cenote.site.store.tables import papers
 
 
@@ -23,14 +29,23 @@ def hold_reader(connection: Connection, reader: int) -> bool:
 
 
 def rename(connection: Connection, reader: int, name: str) -> None:
-    """Give a reader a name, as ``read_name`` returns it."""
-    connection.execute(update(readers).where(readers.c.id == reader).values(name=name))
+    """Give a reader a name, as ``read_name`` returns it.
+
+    Raises:
+        ArgumentError: If another reader has it, however it is written.
+    """
+    named = update(readers).where(readers.c.id == reader).values(name=name, name_key=name_key(name))
+    try:
+        with connection.begin_nested():
+            connection.execute(named)
+    except IntegrityError:
+        raise ArgumentError(f"name must be one that no other reader has, got {name!r:.80}") from None
 
 
 def delete_reader(connection: Connection, reader: int) -> bool:
     """Take a reader out with all that is theirs, and what their papers counted of it; return whether there was one.
 
-    Votes, comments, sessions, links, subscriptions and mails of the address go. What keeps mail from an address stays:
+    Votes, comments, sessions, links, subscriptions and mails of the address go, and runs are nobody's. What keeps mail from an address stays:
     that an operator blocked it, or that its mailbox refused three times.
     """
     held = select(readers.c.address).where(readers.c.id == reader).with_for_update()
@@ -49,11 +64,12 @@ def delete_reader(connection: Connection, reader: int) -> bool:
             if hidden is None
         ],
     }
+    hold_papers(connection, papers.c.number.in_(set(chain.from_iterable(counted.values()))))
     for column, numbers in counted.items():
-        # In the order of their numbers, so that of two accounts that are deleted at once none waits for the other.
-        for number, times in sorted(Counter(numbers).items()):
+        for number, times in Counter(numbers).items():
             connection.execute(update(papers).where(papers.c.number == number).values({column: column - times}))
     forget_mail(connection, address)
+    disown(connection, reader)
     connection.execute(delete(bounces).where(bounces.c.address == address, bounces.c.suppressed.is_(None)))
     connection.execute(delete(readers).where(readers.c.id == reader))  # and sessions
     return True

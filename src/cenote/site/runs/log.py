@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -25,12 +26,15 @@ class Log:
     Args:
         source: The pipe.
         path: The file; what it holds already stays.
+        hidden: Folders that are left out of the paths below them, since whoever sees the run reads the log.
         largest: Bytes that the file may have.
     """
 
-    def __init__(self, source: IO[bytes], path: Path, largest: int = LARGEST) -> None:
+    def __init__(self, source: IO[bytes], path: Path, hidden: Sequence[Path] = (), largest: int = LARGEST) -> None:
         self._source = source
         self._path = path
+        # The longest first, so that of a folder in another one nothing is left.
+        self._hidden = sorted({f"{folder}/".encode() for folder in hidden}, key=len, reverse=True)
         self._largest = largest
         self._thread = threading.Thread(target=self._copy, name="log of a run", daemon=True)
         self._thread.start()
@@ -40,10 +44,26 @@ class Log:
         self._thread.join(timeout)
 
     def _copy(self) -> None:
+        held = b""
         with self._source as source:
             while chunk := source.read1(_CHUNK):  # type: ignore[attr-defined]
+                text = self._without_folders(held + chunk)
+                held = self._begun(text)
                 with contextlib.suppress(OSError):
-                    self._append(chunk)
+                    self._append(text.removesuffix(held))
+        with contextlib.suppress(OSError):
+            self._append(held)
+
+    def _without_folders(self, text: bytes) -> bytes:
+        for folder in self._hidden:
+            text = text.replace(folder, b"")
+        return text
+
+    def _begun(self, text: bytes) -> bytes:
+        """The end of a text that may be the beginning of a hidden folder, whose rest is yet to come."""
+        longest = max(map(len, self._hidden), default=0)
+        ends = (text[-size:] for size in range(min(longest - 1, len(text)), 0, -1))
+        return next((end for end in ends if any(folder.startswith(end) for folder in self._hidden)), b"")
 
     def _append(self, chunk: bytes) -> None:
         with self._path.open("ab") as file:

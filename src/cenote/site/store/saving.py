@@ -43,10 +43,20 @@ def save_papers(connection: Connection, batch: Sequence[Paper], *, fill: bool = 
     rows = {paper.id: _row(paper) for paper in batch}
     if not rows:
         return Saved(0, 0, 0)
-    known = connection.scalar(select(func.count()).where(papers.c.id.in_(rows))) or 0
+    known = len(hold_papers(connection, papers.c.id.in_(rows)))
     written = len(connection.execute(_upsert(connection.dialect.name, fill), list(rows.values())).all())
     new = len(rows) - known
     return Saved(new=new, changed=written - new, same=known - (written - new))
+
+
+def hold_papers(connection: Connection, which: ColumnElement[bool]) -> list[int]:
+    """Return the numbers of some papers, which nobody else changes until the transaction ends.
+
+    Whoever changes several papers asks first. They are held in the order of their numbers, so that of two who do none
+    waits for the other while the other waits for them. SQLite's writers take turns, and it has no such lock.
+    """
+    held = select(papers.c.number).where(which).order_by(papers.c.number).with_for_update(key_share=True)
+    return list(connection.scalars(held))
 
 
 def delete_papers(connection: Connection, ids: Iterable[str]) -> int:
