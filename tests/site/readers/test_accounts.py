@@ -14,7 +14,6 @@ from sqlalchemy import Connection, func, insert, select
 
 from cenote.errors import ArgumentError
 from cenote.site.mail.outbox import MailKind, put_mail
-from cenote.site.papers import Paper
 from cenote.site.readers import sign_in
 from cenote.site.readers.accounts import delete_reader, hold_reader, rename
 from cenote.site.readers.comments import add_comment
@@ -24,7 +23,6 @@ from cenote.site.readers.sign_in import new_link
 from cenote.site.readers.voting import vote
 from cenote.site.runs import queue
 from cenote.site.store.mail_tables import bounces, confirmations, subscriptions
-from cenote.site.store.saving import save_papers
 from cenote.site.store.tables import metadata
 
 from .conftest import NOW, Store
@@ -76,31 +74,6 @@ def test_nothing_of_a_deleted_reader_is_left_and_nothing_of_others_goes(store: S
     assert after == before
     assert (store.paper(1).reader_votes, store.paper(1).reader_comments) == (1, 1)
     assert (store.paper(2).reader_votes, store.paper(2).reader_comments) == (1, 2)
-
-
-def test_an_account_is_deleted_while_its_papers_are_imported(store: Store) -> None:
-    def bring(votes: int) -> None:
-        together.wait()
-        with store.database.write() as connection:
-            save_papers(connection, [Paper(id=f"2611.{n:05}", title=f"{n}", upvotes=votes) for n in (2, 1)])
-
-    def end(reader: int) -> None:
-        together.wait()
-        with store.database.write() as connection:
-            assert delete_reader(connection, reader)
-
-    for attempt in range(20):
-        ada, bob, together = store.reader(ADA).id, store.reader(BOB).id, Barrier(3)
-        with store.database.write() as connection:
-            vote(connection, store.paper(2).number, ada, want=True, now=NOW)
-            add_comment(connection, store.paper(1).number, ada, "First", NOW)
-            for number in (1, 2):
-                vote(connection, store.paper(number).number, bob, want=True, now=NOW)
-        with ThreadPoolExecutor(3) as pool:
-            done = [pool.submit(bring, attempt), pool.submit(end, ada), pool.submit(end, bob)]
-        for each in done:
-            each.result()
-    assert [store.paper(number).reader_votes for number in (1, 2)] == [0, 0]
 
 
 def test_a_run_is_nobodys_once_its_reader_is_gone(store: Store) -> None:
@@ -167,6 +140,7 @@ def test_the_data_is_all_there_is_but_hashes(store: Store) -> None:
     ada = fill(store, ADA)
     with store.database.write() as connection:
         rename(connection, ada.id, "Ada")
+        queue.ask(connection, "order-theory", "smoke", queue.reader_owner(ada.id), NOW)
     with store.database.read() as connection:
         data: dict[str, Any] = json.loads(json.dumps(jsonable_encoder(data_of(connection, ada))))
         assert votes_by(connection, ada.id, limit=1) == [("2611.00001", "One")]
@@ -183,7 +157,9 @@ def test_the_data_is_all_there_is_but_hashes(store: Store) -> None:
         "subscriptions": 1,
         "mails": 2,
         "bounces": 1,
+        "runs": 1,
     }
+    assert [(each["slug"], each["state"]) for each in data["runs"]] == [("order-theory", "queued")]
     assert data["votes"][0] == {"paper": "2611.00001", "created": "2026-11-28T12:00:00+00:00"}
     assert [each["text"] for each in data["comments"]] == [f"By {ADA}"] * 3
     assert data["sessions"][0]["expires"] == (NOW + dt.timedelta(days=30)).isoformat()

@@ -22,7 +22,8 @@ MOST_MARKS = 2
 _ALIKE = str.maketrans("0134578@$iıіїјаесорхуѕԁԛԝкмнтвгαεικνορτυχӏ|!", "oleastbaslllljaecopxysdqwkmhtbraelknoptuxlll")
 
 
-_NEUTRAL = re.compile(r"reader[\W_]*[0-9a-f]+")
+_DRAWN = re.compile(r"(.*?)[\W_]*([0-9a-f]{6}|[0-9a-f]{4})")
+"""How a name ends that the site gives, or gave before."""
 
 
 def neutral_name() -> str:
@@ -63,9 +64,14 @@ def read_name(text: str) -> str:
     word = next((word for word in RESERVED if _skeletons(word) & _skeletons(name)), None)
     if word is not None:
         raise ArgumentError(f"name must not be that of somebody who runs the site ({word!r}), got {name!r:.80}")
-    if _NEUTRAL.fullmatch(name_key(name)):
+    if _is_like_neutral(name):
         raise ArgumentError(f"name must not look like one that the site gives, got {name!r:.80}")
     return name
+
+
+def _is_like_neutral(name: str) -> bool:
+    found = _DRAWN.fullmatch(name_key(name))
+    return found is not None and _plain(found[1]) == _plain("reader")
 
 
 def _most_marks(name: str) -> int:
@@ -77,9 +83,14 @@ def _most_marks(name: str) -> int:
 def _skeletons(name: str) -> set[str]:
     """The words of a name as they look, with and without the s of a plural, and all of it as one word.
 
-    Letters that stand alone make a word, and so does a capital after a small letter: "a.d.m.i.n", "SiteAdmin".
+    Letters that stand alone make a word, and so does a capital after a small letter: "a.d.m.i.n", "SiteAdmin". A number
+    behind a word is none of its letters: "admin42".
     """
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
+    return _found_words(spaced) | _found_words(re.sub(r"\d+(?!\w)", " ", spaced))
+
+
+def _found_words(spaced: str) -> set[str]:
     words = re.sub(r"[\W_]+", " ", _plain(spaced)).split()
     spelled = re.sub(r"(?<=\b\w) (?=\w\b)", "", " ".join(words)).split()
     found = {*words, *spelled, "".join(words)}

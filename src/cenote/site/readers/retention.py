@@ -15,7 +15,7 @@ from cenote.errors import StorageError
 from cenote.site.guarding.limits import forget_limits
 from cenote.site.mail.outbox import WAITS, MailKind, forget_mails
 from cenote.site.mail.subscriptions import CONFIRM_WITHIN
-from cenote.site.readers.accounts import delete_reader
+from cenote.site.readers.accounts import delete_readers
 from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import bounces, confirmations, subscriptions
 from cenote.site.store.reader_tables import operator_actions, readers, sessions, sign_in_links
@@ -61,7 +61,7 @@ def clean(connection: Connection, now: dt.datetime) -> Cleaned:
         now: The present moment, with its zone.
     """
     unseen = select(readers.c.id).where(readers.c.seen < now - READER_KEPT).order_by(readers.c.id).limit(_BATCH)
-    gone = sum(delete_reader(connection, reader) for reader in connection.scalars(unseen).all())
+    gone = delete_readers(connection, connection.scalars(unseen).all())
     ended = (subscriptions.c.state == "ended") & (subscriptions.c.ended < now - SUBSCRIPTION_KEPT)
     pending = (subscriptions.c.state == "pending") & (subscriptions.c.created < now - PENDING_KEPT)
     bounced = bounces.c.suppressed.is_(None) & (bounces.c.last < now - BOUNCE_KEPT)
