@@ -23,6 +23,7 @@ from cenote.site.readers.names import LONGEST, RESERVED, name_key, neutral_name,
         ("Badminton fan", "Badminton fan"),
         ("Unofficial Cooperator", "Unofficial Cooperator"),
         ("reader of maps", "reader of maps"),
+        ("Reader Ada", "Reader Ada"),
         ("นี่คือชื่อ", "นี่คือชื่อ"),
     ],
 )
@@ -44,6 +45,7 @@ def test_kept(written: str, kept: str) -> None:
         ("Z\u0335\u0336\u0337algo", "at most 2 marks on a letter"),
         ("reader-4f00", "look like one that the site gives"),
         ("Reader 4f00ab", "look like one that the site gives"),
+        ("r\u0435ader-4f00", "look like one that the site gives"),
     ],
 )
 def test_refused(written: str, said: str) -> None:
@@ -55,7 +57,7 @@ def test_refused(written: str, said: str) -> None:
     "written",
     ["operator", "The Operator", "0perator", "ореrator", "o.p.e.r.a.t.o.r", "ＯＰＥＲＡＴＯＲ", "opérator", "Adm1n",
      "ADMIN", "аdmin", "@dmin", "admın", "cenote", "Cenote team", "c e n o t e", "Сеnоtе", "m0derator", "0fficial",
-     "SiteAdmin", "the o.p.e.r.a.t.o.r", "Operators", "cenote's", "site_admin"],
+     "SiteAdmin", "the o.p.e.r.a.t.o.r", "Operators", "cenote's", "site_admin", "admin42", "Operator 2"],
 )  # fmt: skip
 def test_nobody_passes_for_an_operator(written: str) -> None:
     with pytest.raises(ArgumentError, match="runs the site"):

@@ -83,7 +83,7 @@ class RunProcess:
         command: What to start.
         log: File for what it prints.
         patience: Seconds to go in which the process may end by itself when it is told to.
-        hidden: Folders whose place is nobody's business who sees the run; its log names what is below them without it.
+        hidden: Folders that the log leaves out, also if their names have blanks.
 
     Raises:
         OSError: If it cannot be started.
