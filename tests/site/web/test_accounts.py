@@ -227,7 +227,10 @@ def test_where_runs_are_started_their_page_says_what_is_kept(visited_lite: Visit
     assert "If you start a run" not in browser.get("/privacy").text
     runs: Any = object()
     visited_lite.app.state.site = Site(site.settings, site.database, site.methods, site.search, site.post, runs)
-    assert f"when {KEPT} later runs were started" in text_of(check_page(browser.get("/privacy").text))
+    said = text_of(check_page(browser.get("/privacy").text))
+    assert "the number of your account if you are signed in, else a hash of your browser’s cookie" in said
+    assert "Whose it was goes 30 days after it ended, or with your account" in said
+    assert f"when {KEPT} later ones have ended" in said
 
 
 def test_times_in_words() -> None:

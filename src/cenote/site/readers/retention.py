@@ -16,6 +16,7 @@ from cenote.site.guarding.limits import forget_limits
 from cenote.site.mail.outbox import WAITS, MailKind, forget_mails
 from cenote.site.mail.subscriptions import CONFIRM_WITHIN
 from cenote.site.readers.accounts import delete_readers
+from cenote.site.runs.queue import forget_owners
 from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import bounces, confirmations, subscriptions
 from cenote.site.store.reader_tables import operator_actions, readers, sessions, sign_in_links
@@ -31,6 +32,9 @@ PENDING_KEPT = WAITS[MailKind.CONFIRM] + CONFIRM_WITHIN
 
 BOUNCE_KEPT = dt.timedelta(days=90)
 """What came back from an address to which mail is still sent, after the last time."""
+
+OWNER_KEPT = dt.timedelta(days=30)
+"""Who started a run, after it ended."""
 
 ACTION_KEPT = dt.timedelta(days=365)
 """What operators did."""
@@ -74,6 +78,7 @@ def clean(connection: Connection, now: dt.datetime) -> Cleaned:
         delete(operator_actions).where(operator_actions.c.created < now - ACTION_KEPT),
     ]
     rows = sum(connection.execute(statement).rowcount for statement in outdated)
+    forget_owners(connection, now - OWNER_KEPT)
     return Cleaned(gone, rows + forget_mails(connection, now) + forget_limits(connection, now))
 
 
