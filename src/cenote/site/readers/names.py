@@ -21,7 +21,6 @@ MOST_MARKS = 2
 # as such, so a name alone never makes one.
 _ALIKE = str.maketrans("0134578@$iıіїјаесорхуѕԁԛԝкмнтвгαεικνορτυχӏ|!", "oleastbaslllljaecopxysdqwkmhtbraelknoptuxlll")
 
-
 _DRAWN = re.compile(r"(.*?)[\W_]*([0-9a-f]{6}|[0-9a-f]{4})")
 """How a name ends that the site gives, or gave before."""
 
