@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
+import pytest
 from fastapi.encoders import jsonable_encoder
 from sqlalchemy import Connection, func, insert, select
 
+from cenote.errors import ArgumentError
 from cenote.site.mail.outbox import MailKind, put_mail
+from cenote.site.readers import sign_in
 from cenote.site.readers.accounts import delete_reader, hold_reader, rename
 from cenote.site.readers.comments import add_comment
 from cenote.site.readers.data import data_of, votes_by
 from cenote.site.readers.sessions import Reader
 from cenote.site.readers.sign_in import new_link
 from cenote.site.readers.voting import vote
+from cenote.site.runs import queue
 from cenote.site.store.mail_tables import bounces, confirmations, subscriptions
 from cenote.site.store.tables import metadata
 
@@ -70,6 +76,16 @@ def test_nothing_of_a_deleted_reader_is_left_and_nothing_of_others_goes(store: S
     assert (store.paper(2).reader_votes, store.paper(2).reader_comments) == (1, 2)
 
 
+def test_a_run_is_nobodys_once_its_reader_is_gone(store: Store) -> None:
+    ada, bob = store.reader(ADA), store.reader(BOB)
+    with store.database.write() as connection:
+        for reader, preset in ((ada, "smoke"), (bob, "laptop")):
+            queue.ask(connection, "order-theory", preset, queue.reader_owner(reader.id), NOW)
+        delete_reader(connection, ada.id)
+        owners = {run.preset: run.owner for run in queue.recent_runs(connection, 5)}
+    assert owners == {"smoke": "", "laptop": queue.reader_owner(bob.id)}
+
+
 def test_that_a_mailbox_refuses_mail_is_kept(store: Store) -> None:
     ada = store.reader(ADA)
     with store.database.write() as connection:
@@ -85,11 +101,46 @@ def test_who_comes_back_is_somebody_new(store: Store) -> None:
     assert store.reader().id > first.id
 
 
+def test_no_two_readers_have_one_name(store: Store) -> None:
+    ada, bob = store.reader(ADA), store.reader(BOB)
+    with store.database.write() as connection:
+        rename(connection, ada.id, "Ada")
+        rename(connection, ada.id, "ADA")  # written another way by the same reader
+        with pytest.raises(ArgumentError, match="that no other reader has, got 'ada'"):
+            rename(connection, bob.id, "ada")
+        rename(connection, bob.id, "Bob")  # the transaction goes on
+    assert [store.reader(address).name for address in (ADA, BOB)] == ["ADA", "Bob"]
+
+
+def test_of_two_who_choose_a_name_at_once_one_gets_it(store: Store) -> None:
+    chosen = [store.reader(f"r{number}@example.org").id for number in range(6)]
+    together = Barrier(len(chosen))
+
+    def choose(reader: int) -> bool:
+        together.wait()
+        try:
+            with store.database.write() as connection:
+                rename(connection, reader, "Ada")
+        except ArgumentError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        assert sum(pool.map(choose, chosen)) == 1
+
+
+def test_a_name_that_is_given_is_drawn_until_nobody_has_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["reader-1", "reader-1", "reader-1", "reader-2"])
+    monkeypatch.setattr(sign_in, "neutral_name", lambda: next(drawn))
+    assert [store.reader(address).name for address in (ADA, BOB, ADA)] == ["reader-1", "reader-2", "reader-1"]
+
+
 def test_the_data_is_all_there_is_but_hashes(store: Store) -> None:
     fill(store, BOB)
     ada = fill(store, ADA)
     with store.database.write() as connection:
         rename(connection, ada.id, "Ada")
+        queue.ask(connection, "order-theory", "smoke", queue.reader_owner(ada.id), NOW)
     with store.database.read() as connection:
         data: dict[str, Any] = json.loads(json.dumps(jsonable_encoder(data_of(connection, ada))))
         assert votes_by(connection, ada.id, limit=1) == [("2611.00001", "One")]
@@ -106,7 +157,9 @@ def test_the_data_is_all_there_is_but_hashes(store: Store) -> None:
         "subscriptions": 1,
         "mails": 2,
         "bounces": 1,
+        "runs": 1,
     }
+    assert [(each["slug"], each["state"]) for each in data["runs"]] == [("order-theory", "queued")]
     assert data["votes"][0] == {"paper": "2611.00001", "created": "2026-11-28T12:00:00+00:00"}
     assert [each["text"] for each in data["comments"]] == [f"By {ADA}"] * 3
     assert data["sessions"][0]["expires"] == (NOW + dt.timedelta(days=30)).isoformat()

@@ -15,6 +15,7 @@ from cenote.site.readers.retention import Cleaned, Cleaning, clean
 from cenote.site.readers.sessions import open_session
 from cenote.site.readers.sign_in import new_link
 from cenote.site.readers.voting import vote
+from cenote.site.runs import queue
 from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import bounces, confirmations, mails, subscriptions
 from cenote.site.store.reader_tables import limits, operator_actions, readers, sessions, sign_in_links
@@ -56,7 +57,7 @@ def _action(connection: Connection, at: dt.datetime) -> None:
 
 
 def _reader(connection: Connection, at: dt.datetime) -> None:
-    connection.execute(insert(readers).values(address=ADA, name="Ada", created=at, seen=at))
+    connection.execute(insert(readers).values(address=ADA, name="Ada", name_key="ada", created=at, seen=at))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,18 @@ def test_what_the_page_says_is_what_is_done(database: Database, table: Table, ma
         assert connection.scalar(select(func.count()).select_from(table)) == 1
         clean(connection, NOW + lasts + SECOND)
         assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+@pytest.mark.parametrize("owner", ["reader:1", "0" * 64])
+def test_whose_a_run_was_goes_after_it_ended(database: Database, owner: str) -> None:
+    lasts = TIMES["owner"]
+    with database.write() as connection:
+        ended, waiting = (queue.ask(connection, "order-theory", preset, owner, NOW).id for preset in queue.PRESETS)
+        queue.cancel(connection, ended, NOW)
+        clean(connection, NOW + lasts - SECOND)
+        assert [run.owner for run in queue.recent_runs(connection, 5)] == [owner] * 2
+        clean(connection, NOW + lasts + SECOND)
+        assert {run.id: run.owner for run in queue.recent_runs(connection, 5)} == {ended: "", waiting: owner}
 
 
 def test_sessions_go_and_their_readers_stay(store: Store) -> None:

@@ -54,7 +54,7 @@ def test_a_forged_token_is_none(store: Store) -> None:
 def test_the_first_name_says_nothing_of_the_address_and_one_address_is_one_reader(store: Store) -> None:
     first, again = store.reader(), store.reader(now=NOW + dt.timedelta(days=40))
     assert (first.id, first.name) == (again.id, again.name)
-    assert re.fullmatch(r"reader-[0-9a-f]{4}", first.name)
+    assert re.fullmatch(r"reader-[0-9a-f]{6}", first.name)
     with store.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(readers)) == 1
         assert connection.scalar(select(readers.c.seen)) == NOW + dt.timedelta(days=40)

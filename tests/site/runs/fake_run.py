@@ -78,6 +78,10 @@ def dying():
     sys.exit("cenote: trial digits/max failed: no luck")
 
 
+def damaged():
+    sys.exit(f"cenote: {folder}/records.jsonl, line 3, is damaged; see {sys.executable}")
+
+
 def needy():
     tell(missing=["cifar10", "mnist"])
     sys.exit("cenote: not on this machine: cifar10, mnist")
@@ -102,6 +106,6 @@ try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     note("clash")
-kinds = (work, family, stubborn, hungry, chatty, dying, needy, silent, empty, lying)
+kinds = (work, family, stubborn, hungry, chatty, dying, damaged, needy, silent, empty, lying)
 {each.__name__: each for each in kinds}[kind](*amounts)
 note("end")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -104,6 +106,7 @@ def test_the_most_memory(place: Place) -> None:
     ("kind", "message"),
     [
         ("dying", "trial digits/max failed: no luck"),
+        ("damaged", f"a/fake-smoke/records.jsonl, line 3, is damaged; see {Path(sys.executable).name}"),
         ("silent", "It ended with exit code 7."),
         ("empty", "It ended without a result."),
         ("lying", "It ended without a result."),

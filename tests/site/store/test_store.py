@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from alembic import autogenerate
+from alembic import autogenerate, command
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +16,7 @@ from sqlalchemy import URL, func, select, text
 
 from cenote.errors import StorageError
 from cenote.site.papers import Paper
+from cenote.site.readers.names import name_key
 from cenote.site.store.database import Database, alembic_config, newest_revision
 from cenote.site.store.reading import (
     count_between,
@@ -262,6 +263,24 @@ def test_the_newest_migration_is_the_one_that_alembic_ends_with(database: Databa
         head = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
         assert newest_revision() == head
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == head
+
+
+def test_of_readers_with_one_name_the_first_keeps_it(store_url: URL) -> None:
+    database = Database(store_url)
+    with database.write() as connection:
+        command.upgrade(alembic_config(connection), "0003")
+        for number, name in enumerate(["Ada", "ADA", "Bob", "ada"]):
+            row = {"id": number + 1, "address": f"{number}@example.org", "name": name}
+            add = "INSERT INTO readers VALUES (:id, :address, :name, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+            connection.execute(text(add), row)
+    database.migrate()
+    with database.read() as connection:
+        rows = connection.execute(text("SELECT name, name_key FROM readers ORDER BY id")).all()
+    database.close()
+    (first, second, third, fourth) = (name for name, _ in rows)
+    assert (first, third) == ("Ada", "Bob")
+    assert all(name.startswith("reader-") for name in (second, fourth))
+    assert [key for _, key in rows] == [name_key(name) for name, _ in rows]
 
 
 def test_several_processes_may_open_a_new_store_at_once(store_url: URL) -> None:

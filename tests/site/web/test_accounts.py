@@ -147,6 +147,21 @@ def test_the_name_is_changed_and_shown(visited: Visited) -> None:
     assert field.get("value") == "0perator"
 
 
+def test_a_name_that_somebody_has_is_not_given_again(visited: Visited) -> None:
+    ada, bob = visited.reader(ADA), visited.reader("bob@example.org")
+    assert ada.post("/account/name", name="Ada").status_code == 303
+    answer = bob.post("/account/name", name="ADA")
+    assert answer.status_code == 422
+    assert "name must be one that no other reader has" in text_of(check_page(answer.text))
+
+
+def test_the_name_that_was_given_may_be_sent_unchanged(visited: Visited) -> None:
+    browser = visited.reader()
+    field = check_page(browser.get("/account").text).find(".//input[@id='name']")
+    assert field is not None
+    assert browser.post("/account/name", name=str(field.get("value"))).status_code == 303
+
+
 def test_the_account_has_votes_comments_and_a_file(visited: Visited) -> None:
     browser = visited.reader()
     browser.post(f"/papers/{PAPER.id}/vote", want="1")
@@ -212,7 +227,10 @@ def test_where_runs_are_started_their_page_says_what_is_kept(visited_lite: Visit
     assert "If you start a run" not in browser.get("/privacy").text
     runs: Any = object()
     visited_lite.app.state.site = Site(site.settings, site.database, site.methods, site.search, site.post, runs)
-    assert f"when {KEPT} later runs were started" in text_of(check_page(browser.get("/privacy").text))
+    said = text_of(check_page(browser.get("/privacy").text))
+    assert "the number of your account if you are signed in, else a hash of your browser’s cookie" in said
+    assert "Whose it was goes 30 days after it ended, or with your account" in said
+    assert f"when {KEPT} later ones have ended" in said
 
 
 def test_times_in_words() -> None:

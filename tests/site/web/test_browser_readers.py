@@ -171,6 +171,24 @@ def test_a_session_that_ended_meanwhile_is_said(served: Served, browser: Browser
     context.close()
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_comment_in_an_old_form_is_sent_by_one_press_more(served: Served, browser: Browser, javascript: bool) -> None:
+    context = browser.new_context(java_script_enabled=javascript)
+    page = context.new_page()
+    reader = f"carla-{javascript}@example.org".lower()
+    page.goto(f"{served.address}/sign-in")
+    sign_in(page, served, reader)
+    page.goto(served.address + PAPER)
+    page.get_by_label("Write a comment").fill(f"By {reader}, in two tries")
+    page.locator("form.write [name=csrf]").evaluate("field => field.value = 'too old'")
+    page.get_by_role("button", name="Publish it").click()
+    page.get_by_text("Nothing is lost").wait_for()
+    assert page.get_by_label("Write a comment").input_value() == f"By {reader}, in two tries"
+    page.get_by_role("button", name="Publish it").click()
+    page.locator(".comment .said", has_text=f"By {reader}, in two tries").wait_for()
+    context.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     served: Served, browser: Browser, width: int, scheme: str

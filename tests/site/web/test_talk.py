@@ -149,9 +149,22 @@ def test_a_form_that_is_too_old_gives_back_what_was_written(
     page = check_page(answer.text)
     field = page.find(".//textarea")
     assert field is not None
-    assert (field.text, "readonly" in field.attrib) == (written, True)
+    assert (field.text, "readonly" in field.attrib) == (written, False)
+    assert "Nothing is lost" in text_of(page)
     assert visited_lite.count(comments) == 0
+    form = next(each for each in page.iter("form") if each.get("action") == f"{URL}/comments")
+    token = next(each.get("value", "") for each in form.iter("input") if each.get("name") == "csrf")
+    again = browser.client.post(f"{URL}/comments", data={"csrf": token, "text": field.text})
+    assert (again.status_code, visited_lite.count(comments)) == (303, 1)
     assert check_page(browser.client.post(f"{URL}/vote", data={"csrf": old}).text).find(".//textarea") is None
+
+
+def test_who_is_not_signed_in_any_more_gets_back_what_was_written(visited_lite: Visited) -> None:
+    browser = visited_lite.browser()
+    page = check_page(browser.client.post(f"{URL}/comments", data={"csrf": "old", "text": "Once"}).text)
+    field = page.find(".//textarea")
+    assert field is not None
+    assert (field.text, "readonly" in field.attrib) == ("Once", True)
 
 
 def test_the_longest_comment_of_the_widest_characters_is_taken(visited_lite: Visited) -> None:

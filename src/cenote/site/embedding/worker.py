@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cenote.site.store.database import Database
+from cenote.site.store.saving import hold_papers
 from cenote.site.store.tables import papers, vectors
 
 STORED = 256
@@ -107,11 +108,10 @@ def _encoded(encoder: Encodes, texts: Sequence[_Text]) -> Iterator[tuple[_Text, 
 
 def _store(connection: Connection, name: str, encoded: dict[_Text, bytes]) -> None:
     """Write vectors of papers that are still there; of two workers the one with the newer text wins."""
+    kept = set(hold_papers(connection, papers.c.number.in_([each.number for each in encoded])))
     if connection.dialect.name == "postgresql":
         # Writers in turn, so that what is written later has the higher number and no reader passes over it.
         connection.execute(text("LOCK TABLE vectors IN SHARE ROW EXCLUSIVE MODE"))
-    there = select(papers.c.number).where(papers.c.number.in_([each.number for each in encoded]))
-    kept = set(connection.scalars(there.with_for_update(key_share=True)))
     written = (connection.scalar(select(func.max(vectors.c.written)).where(vectors.c.encoder == name)) or 0) + 1
     rows = [
         {

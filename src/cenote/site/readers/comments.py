@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 from cenote.errors import ArgumentError
 from cenote.site.readers.accounts import hold_reader
 from cenote.site.store.reader_tables import comments, readers
+from cenote.site.store.saving import hold_papers
 from cenote.site.store.tables import papers
 
 LONGEST = 5_000
@@ -56,7 +57,7 @@ def read_comment(text: str) -> str:
 
 
 def add_comment(connection: Connection, paper: int, reader: int, text: str, now: dt.datetime) -> int | None:
-    """Put a comment below a paper; return its number, None if there is no such reader any more.
+    """Put a comment below a paper; return its number, None if there is no such reader or paper any more.
 
     Args:
         connection: One that may write.
@@ -65,7 +66,7 @@ def add_comment(connection: Connection, paper: int, reader: int, text: str, now:
         text: As ``read_comment`` returns it.
         now: The present moment, with its zone.
     """
-    if not hold_reader(connection, reader):
+    if not hold_reader(connection, reader) or not hold_papers(connection, papers.c.number == paper):
         return None
     row = {"paper": paper, "reader": reader, "text": text, "created": now}
     number: int = connection.execute(insert(comments).values(row).returning(comments.c.id)).scalar_one()
@@ -75,6 +76,7 @@ def add_comment(connection: Connection, paper: int, reader: int, text: str, now:
 
 def delete_comment(connection: Connection, comment: int, reader: int) -> str | None:
     """Take a reader's own comment away; return the identifier of its paper, None if it is not theirs."""
+    _hold_papers_of(connection, [comment])
     own = delete(comments).where(comments.c.id == comment, comments.c.reader == reader)
     gone = connection.execute(own.returning(comments.c.paper, comments.c.hidden)).one_or_none()
     if gone is None:
@@ -147,12 +149,17 @@ def _comment(row: Row[tuple[object, ...]]) -> Comment:
 
 
 def _set_hidden(connection: Connection, numbers: Sequence[int], hidden: dt.datetime | None) -> list[int]:
+    _hold_papers_of(connection, numbers)
     other = comments.c.hidden.is_not(None) if hidden is None else comments.c.hidden.is_(None)
     changed = update(comments).where(comments.c.id.in_(list(numbers)), other).values(hidden=hidden)
     rows = connection.execute(changed.returning(comments.c.id, comments.c.paper)).all()
-    for paper in sorted(row.paper for row in rows):
-        _count(connection, paper, 1 if hidden is None else -1)
+    for row in rows:
+        _count(connection, row.paper, 1 if hidden is None else -1)
     return sorted(row.id for row in rows)
+
+
+def _hold_papers_of(connection: Connection, numbers: Sequence[int]) -> None:
+    hold_papers(connection, papers.c.number.in_(select(comments.c.paper).where(comments.c.id.in_(list(numbers)))))
 
 
 def _count(connection: Connection, paper: int, change: int) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from cenote.site.readers.sessions import Reader
+from cenote.site.runs.queue import reader_owner
 from cenote.site.store.mail_tables import bounces, mails, subscriptions
 from cenote.site.store.reader_tables import comments, readers, sessions, votes
+from cenote.site.store.run_tables import runs
 from cenote.site.store.tables import papers
 
 
@@ -50,6 +52,12 @@ def data_of(connection: Connection, reader: Reader) -> dict[str, Any]:
             select(bounces.c.failures, bounces.c.last, bounces.c.reason, bounces.c.suppressed).where(
                 bounces.c.address == at
             ),
+        ),
+        "runs": _rows(
+            connection,
+            select(runs.c.id, runs.c.slug, runs.c.preset, runs.c.state, runs.c.requested, runs.c.finished)
+            .where(runs.c.owner == reader_owner(mine))
+            .order_by(runs.c.requested, runs.c.id),
         ),
     }
 

@@ -15,7 +15,8 @@ from cenote.errors import StorageError
 from cenote.site.guarding.limits import forget_limits
 from cenote.site.mail.outbox import WAITS, MailKind, forget_mails
 from cenote.site.mail.subscriptions import CONFIRM_WITHIN
-from cenote.site.readers.accounts import delete_reader
+from cenote.site.readers.accounts import delete_readers
+from cenote.site.runs.queue import forget_owners
 from cenote.site.store.database import Database
 from cenote.site.store.mail_tables import bounces, confirmations, subscriptions
 from cenote.site.store.reader_tables import operator_actions, readers, sessions, sign_in_links
@@ -31,6 +32,9 @@ PENDING_KEPT = WAITS[MailKind.CONFIRM] + CONFIRM_WITHIN
 
 BOUNCE_KEPT = dt.timedelta(days=90)
 """What came back from an address to which mail is still sent, after the last time."""
+
+OWNER_KEPT = dt.timedelta(days=30)
+"""Who started a run, after it ended."""
 
 ACTION_KEPT = dt.timedelta(days=365)
 """What operators did."""
@@ -61,7 +65,7 @@ def clean(connection: Connection, now: dt.datetime) -> Cleaned:
         now: The present moment, with its zone.
     """
     unseen = select(readers.c.id).where(readers.c.seen < now - READER_KEPT).order_by(readers.c.id).limit(_BATCH)
-    gone = sum(delete_reader(connection, reader) for reader in connection.scalars(unseen).all())
+    gone = delete_readers(connection, connection.scalars(unseen).all())
     ended = (subscriptions.c.state == "ended") & (subscriptions.c.ended < now - SUBSCRIPTION_KEPT)
     pending = (subscriptions.c.state == "pending") & (subscriptions.c.created < now - PENDING_KEPT)
     bounced = bounces.c.suppressed.is_(None) & (bounces.c.last < now - BOUNCE_KEPT)
@@ -74,6 +78,7 @@ def clean(connection: Connection, now: dt.datetime) -> Cleaned:
         delete(operator_actions).where(operator_actions.c.created < now - ACTION_KEPT),
     ]
     rows = sum(connection.execute(statement).rowcount for statement in outdated)
+    forget_owners(connection, now - OWNER_KEPT)
     return Cleaned(gone, rows + forget_mails(connection, now) + forget_limits(connection, now))
 
 

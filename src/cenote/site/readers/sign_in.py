@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from cenote.site.readers.names import neutral_name
+from cenote.site.readers.names import name_key, neutral_name
 from cenote.site.readers.sessions import open_session
 from cenote.site.readers.tokens import new_token, token_hash
 from cenote.site.store.reader_tables import blocks, readers, sign_in_links
@@ -63,8 +63,13 @@ def use_link(connection: Connection, token: str, now: dt.datetime) -> str | None
 
 def _reader_with(connection: Connection, address: str, now: dt.datetime) -> int:
     """The reader with this address, who was seen now; made if there is none."""
-    upsert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    row = {"address": address, "name": neutral_name(), "created": now, "seen": now}
-    seen = upsert(readers).values(row).on_conflict_do_update(index_elements=[readers.c.address], set_={"seen": now})
-    number: int = connection.execute(seen.returning(readers.c.id)).scalar_one()
+    greet = update(readers).where(readers.c.address == address).values(seen=now).returning(readers.c.id)
+    add = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    number: int | None = connection.scalar(greet)
+    while number is None:
+        name = neutral_name()
+        row = {"address": address, "name": name, "name_key": name_key(name), "created": now, "seen": now}
+        # Nothing comes back where the name is taken, or where the same reader signed in at this moment.
+        added = add(readers).values(row).on_conflict_do_nothing().returning(readers.c.id)
+        number = connection.scalar(added) or connection.scalar(greet)
     return number

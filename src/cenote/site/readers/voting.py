@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cenote.site.readers.accounts import hold_reader
 from cenote.site.store.reader_tables import votes
+from cenote.site.store.saving import hold_papers
 from cenote.site.store.tables import papers
 
 
@@ -26,7 +27,7 @@ def vote(connection: Connection, paper: int, reader: int, *, want: bool, now: dt
     Returns:
         Whether the vote is there afterwards.
     """
-    if not hold_reader(connection, reader):
+    if not hold_reader(connection, reader) or not hold_papers(connection, papers.c.number == paper):
         return False
     if want:
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert

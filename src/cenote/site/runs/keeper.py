@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cenote.catalog.settings import EnvironmentSettings
 from cenote.site.methods import Methods
 from cenote.site.runs import queue
 from cenote.site.runs.files import RunFiles
@@ -86,6 +87,8 @@ class RunKeeper:
         self._attempts = attempts
         self._host = socket.gethostname()
         self.files = RunFiles(settings.home)
+        data = EnvironmentSettings().data
+        self._hidden = [self.files.runs, settings.home.resolve(), Path.home(), *([data] if data else [])]
         self.streams = Streams()
         """Of pages that follow runs in this process."""
         self._woken = threading.Event()
@@ -180,7 +183,7 @@ class RunKeeper:
             progress.parent.mkdir(parents=True, exist_ok=True)
             progress.unlink(missing_ok=True)
             call = self._command(run, self.files.runs, progress)
-            process = RunProcess(run.id, call, self.files.log(run.id), self._pace.patience)
+            process = RunProcess(run.id, call, self.files.log(run.id), self._pace.patience, self._hidden)
         except OSError as error:
             return _Ending(State.FAILED, f"It could not be started: {error.strerror or error}.")
         with process:

@@ -83,12 +83,15 @@ class RunProcess:
         command: What to start.
         log: File for what it prints.
         patience: Seconds to go in which the process may end by itself when it is told to.
+        hidden: Folders that the log leaves out, also if their names have blanks.
 
     Raises:
         OSError: If it cannot be started.
     """
 
-    def __init__(self, run_id: str, command: Sequence[str], log: Path, patience: float) -> None:
+    def __init__(
+        self, run_id: str, command: Sequence[str], log: Path, patience: float, hidden: Sequence[Path] = ()
+    ) -> None:
         self._run_id = run_id
         self._patience = patience
         shown = {"PYTHONUNBUFFERED": "1", "COLUMNS": "100", "TERM": "dumb"}
@@ -103,7 +106,7 @@ class RunProcess:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        self._log = Log(self._process.stdout, log)
+        self._log = Log(self._process.stdout, log, hidden)
 
     def __enter__(self) -> Self:
         return self

@@ -143,6 +143,17 @@ def reader_owner(reader: int) -> str:
     return f"reader:{reader}"
 
 
+def disown(connection: Connection, reader: int) -> None:
+    """Forget whose the runs of a reader are; those under way go on, and operators may still cancel them."""
+    connection.execute(update(runs).where(runs.c.owner == reader_owner(reader)).values(owner=""))
+
+
+def forget_owners(connection: Connection, before: dt.datetime) -> int:
+    """Forget whose the runs are that ended before a moment; return how many."""
+    old = update(runs).where(runs.c.finished < before, runs.c.owner != "", ~_unfinished())
+    return connection.execute(old.values(owner="")).rowcount
+
+
 def hand_over(connection: Connection, old_owner: str, new_owner: str) -> None:
     """Give the runs of an owner that have not ended to another one, as when a visitor signs in."""
     connection.execute(update(runs).where(runs.c.owner == old_owner, _unfinished()).values(owner=new_owner))

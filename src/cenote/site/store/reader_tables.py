@@ -21,8 +21,10 @@ readers = Table(
     Column("id", Number, primary_key=True, autoincrement=True),
     Column("address", ADDRESS, nullable=False, unique=True),
     Column("name", String(60), nullable=False),
+    Column("name_key", Text, nullable=False, server_default=""),  # what no two names have in common
     Column("created", Moment, nullable=False),
     Column("seen", Moment, nullable=False),  # when they signed in last
+    Index("ux_readers_name_key", "name_key", unique=True),
     sqlite_autoincrement=True,  # a number is never used again, so nothing can become another reader's
 )
 

@@ -13,7 +13,7 @@ runs = Table(
     Column("id", String(32), primary_key=True),
     Column("slug", Text, nullable=False),
     Column("preset", String(16), nullable=False),
-    Column("owner", HASH, nullable=False),  # who may cancel it: a browser's hash, or a reader
+    Column("owner", HASH, nullable=False),  # who may cancel it: a browser's hash, a reader, or nobody
     Column("state", String(16), nullable=False),  # queued, running, done, failed, cancelled
     Column("cancelling", Boolean, nullable=False, server_default=false()),
     Column("requested", Moment, nullable=False),

@@ -40,18 +40,30 @@ def save_papers(connection: Connection, batch: Sequence[Paper], *, fill: bool = 
         batch: The papers, at most a few thousand; of several with one id the last counts.
         fill: Only fill in what the store does not know yet.
     """
-    rows = {paper.id: _row(paper) for paper in batch}
+    rows = {paper.id: _row(paper) for paper in sorted(batch, key=lambda paper: paper.id)}
     if not rows:
         return Saved(0, 0, 0)
-    known = connection.scalar(select(func.count()).where(papers.c.id.in_(rows))) or 0
+    known = len(hold_papers(connection, papers.c.id.in_(rows)))
     written = len(connection.execute(_upsert(connection.dialect.name, fill), list(rows.values())).all())
     new = len(rows) - known
     return Saved(new=new, changed=written - new, same=known - (written - new))
 
 
+def hold_papers(connection: Connection, which: ColumnElement[bool]) -> list[int]:
+    """Return the numbers of some papers, which nobody else changes until the transaction ends.
+
+    Who changes papers, or what hangs on them, asks first. So none of two waits for the other while the other waits for
+    it: all go by one order, first mail of an address, then its reader, then papers by their numbers, then votes and
+    comments. SQLite's writers take turns, and it has no such lock.
+    """
+    held = select(papers.c.number).where(which).order_by(papers.c.number).with_for_update(key_share=True)
+    return list(connection.scalars(held))
+
+
 def delete_papers(connection: Connection, ids: Iterable[str]) -> int:
     """Take papers out, with all that belongs to them; return how many there were."""
-    return connection.execute(delete(papers).where(papers.c.id.in_(list(ids)))).rowcount
+    gone = hold_papers(connection, papers.c.id.in_(list(ids)))
+    return connection.execute(delete(papers).where(papers.c.number.in_(gone))).rowcount if gone else 0
 
 
 def _row(paper: Paper) -> dict[str, Any]:

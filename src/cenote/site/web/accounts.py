@@ -43,13 +43,14 @@ def post_name(request: Request, site: TheSite, form: TheForm) -> Response:
     reader = form.visitor.reader
     if reader is None:
         return _to_sign_in()
+    _limit(request, reader)
     try:
-        name = read_name(form["name"])
+        if form["name"] != reader.name:  # a name that was given may stay, though nobody could choose it
+            name = read_name(form["name"])
+            with site.database.write() as connection:
+                rename(connection, reader.id, name)
     except ArgumentError as error:
         return _account(request, site, reader, typed=form["name"], problem=str(error))
-    _limit(request, reader)
-    with site.database.write() as connection:
-        rename(connection, reader.id, name)
     return RedirectResponse("/account", 303)
 
 

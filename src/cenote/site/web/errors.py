@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 
 from cenote.errors import StorageError
 from cenote.site.api.answering import error_answer
-from cenote.site.guarding.visitors import FormRefused
+from cenote.site.guarding.visitors import FormRefused, visitor_of
+from cenote.site.readers.comments import LONGEST
 from cenote.site.security import HEADERS
 from cenote.site.web.rendering import render
 
@@ -24,6 +25,8 @@ _SENTENCES = {
     500: "Something went wrong here; it was written into the server's log.",
     503: "The store of papers does not answer just now. Please try again in a minute.",
 }
+
+_OLD_FORM = "This form was open for too long, or was not shown in this browser. Nothing is lost: publish it now."
 
 
 def add_error_pages(app: FastAPI) -> None:
@@ -45,7 +48,18 @@ def refusal(request: Request, error: HTTPException) -> Response:
     standard = HTTPStatus(error.status_code).phrase
     said = error.detail if error.detail != standard else ""
     written = error.fields.get("text", "") if isinstance(error, FormRefused) else ""
+    paper, _, form = request.url.path.rpartition("/")
+    if written and form == "comments" and visitor_of(request).reader is not None:
+        return _comment_again(request, paper, written)
     return _page(request, error.status_code, said, dict(error.headers or {}), written)
+
+
+def _comment_again(request: Request, paper: str, written: str) -> Response:
+    """Show a comment that was refused for its form's sake in a new form, so that one press sends it."""
+    said = {"paper": None, "url": paper, "text": written, "longest": LONGEST, "problem": _OLD_FORM}
+    answer = render(request, "comment.html.j2", status=403, **said)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from cenote.site.readers.retention import (
     ACTION_KEPT,
     BOUNCE_KEPT,
     EVERY,
+    OWNER_KEPT,
     PENDING_KEPT,
     READER_KEPT,
     SUBSCRIPTION_KEPT,
@@ -36,6 +37,7 @@ TIMES = {
     "subscription": SUBSCRIPTION_KEPT,
     "bounce": BOUNCE_KEPT,
     "action": ACTION_KEPT,
+    "owner": OWNER_KEPT,
     "every": EVERY,
 }
 """Everything the page says of time."""

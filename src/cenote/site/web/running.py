@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from cenote.catalog.results import Result, read_result
 from cenote.errors import ArgumentError, ResultError, RunError
@@ -18,7 +18,7 @@ from cenote.site.guarding.visitors import TheForm, Visitor, limit_client, visito
 from cenote.site.methods import Method
 from cenote.site.readers.operating import is_operator
 from cenote.site.runs.keeper import RunKeeper
-from cenote.site.runs.log import log_end, log_tail
+from cenote.site.runs.log import log_end, log_tail, read_log
 from cenote.site.runs.queue import AskedRun, State, ask, cancel, find_run, reader_owner, recent_runs, runs_before
 from cenote.site.state import Site, TheSite
 from cenote.site.web.rendering import page, render
@@ -161,10 +161,12 @@ def events(request: Request, site: TheSite, keeper: TheKeeper, run_id: str) -> R
 @page(router, "/runs/{run_id}/log")
 def log(site: TheSite, keeper: TheKeeper, run_id: str) -> Response:
     """Return what a run printed."""
-    path = keeper.files.log(_found(site, run_id).id)
-    if not path.is_file():
-        return PlainTextResponse("", headers={"Cache-Control": "no-store"})
-    return FileResponse(path, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store"}
+    try:
+        size, pieces = read_log(keeper.files.log(_found(site, run_id).id))
+    except OSError:
+        return PlainTextResponse("", headers=headers)
+    return StreamingResponse(pieces, media_type="text/plain", headers=headers | {"Content-Length": f"{size}"})
 
 
 @page(router, "/runs/{run_id}/report")

@@ -114,6 +114,9 @@ function followRun(page) {
     put("sentence", run.sentence);
     put("trial", run.trial || "–");
     put("log", run.log);
+    page.querySelectorAll("[data-printed]").forEach((each) => (each.hidden = !run.log));
+    page.querySelector("[data-silent]").hidden = Boolean(run.log);
+    page.querySelector("[data-far]").hidden = !run.total;
     const bar = page.querySelector("progress");
     bar.max = run.total || 1;
     bar.value = run.done || 0;
