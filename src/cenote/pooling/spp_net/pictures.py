@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
@@ -288,6 +289,7 @@ def _draw_box(axes: Axes, box: Box, colour: str, *, named: bool = False) -> Rect
     drawn = Rectangle(
         (x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.3,
         linestyle="--" if box.difficult else "-",
+        path_effects=[withStroke(linewidth=2.3, foreground="white", alpha=0.7)],  # seen on dark ground, too
     )  # fmt: skip
     axes.add_patch(drawn)
     said = [box.label] if named else []
