@@ -118,6 +118,13 @@ def test_an_image_that_is_damaged_is_named_when_it_is_read(voc: Path) -> None:
         found.train.image(0)
 
 
+def test_an_image_with_more_than_8_bits_a_pixel_is_refused(voc: Path) -> None:
+    """Pillow would make it white."""
+    Image.fromarray(np.full((30, 40), 3000, np.uint16)).save(voc / "JPEGImages" / "a.png")
+    with pytest.raises(DataFormatError, match=r"a\.png: has more than 8 bits a pixel \(I;16\); save it with 8"):
+        data.load("voc", voc).train.image(0)
+
+
 def test_no_folder_in_the_layout_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CENOTE_DATA", raising=False)
     for name in ("voc", "bccd", "coco"):
@@ -160,6 +167,25 @@ def test_instances_are_read_and_crowds_are_difficult(coco: Path) -> None:
     assert found.train.objects[0].difficult.tolist() == [False, True]
     assert [len(each) for each in (*found.train.objects, *found.test.objects)] == [2, 0, 0]
     assert found.note == "Boxes from instances_train2017.json. 1 of 3 boxes has no area and is left out."
+
+
+def test_archives_of_coco_are_read_as_they_unpack(coco: Path) -> None:
+    for split, stems in (("train2017", [1, 2]), ("val2017", [3])):
+        instances(coco, split, stems, [{"image_id": stems[0], "category_id": 7, "bbox": [4, 5, 10, 20]}])
+    before = data.load("coco", coco).checksum()
+    for split in ("train2017", "val2017"):
+        (coco / "images" / split).rename(coco / split)
+    (coco / "images").rmdir()
+    after = data.load("coco", coco)
+    assert after.checksum() == before
+    assert (len(after.train), len(after.test)) == (2, 1)
+
+
+def test_test_images_that_are_training_images_are_said(coco: Path) -> None:
+    save_image(coco / "images" / "val2017" / "2.png")
+    for split, stems in (("train2017", [1, 2]), ("val2017", [2, 3])):
+        instances(coco, split, stems, [])
+    assert "1 of 2 test images have the name of a training image." in data.load("coco", coco).note
 
 
 def test_yolo_boxes_are_read(coco: Path) -> None:

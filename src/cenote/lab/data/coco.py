@@ -29,7 +29,7 @@ SPLITS = (("train2017", "val2017"), ("train", "val"), ("train2017", "train2017")
 
 _LAYOUT = (
     "images/train2017 and images/val2017 with annotations/instances_<split>.json, labels/<split>/*.txt (YOLO) or "
-    "annotations/panoptic_<split>.json"
+    "annotations/panoptic_<split>.json; or train2017 and val2017 with annotations/instances_<split>.json"
 )
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
@@ -42,7 +42,8 @@ def load(root: Path | None = None) -> ObjectDetection:
     Boxes are read from the first of these that a split has: ``annotations/instances_<split>.json``; YOLO's
     ``labels/<split>/*.txt`` with the class names of ``detection_classes.yaml`` or ``data.yaml``;
     ``annotations/panoptic_<split>.json``, of which the things are taken. An image without a line in these has no
-    object. Crowds count as difficult.
+    object. Crowds count as difficult. As COCO's archives unpack, with ``train2017`` beside ``annotations``, it is read
+    too.
 
     Args:
         root: The folder with ``images``, or one above; else ``CENOTE_DATA``.
@@ -65,9 +66,15 @@ def load(root: Path | None = None) -> ObjectDetection:
 def splits_of(folder: Path) -> tuple[str, str] | None:
     """Return the names of a folder's training and test split, or None if it is not in the layout."""
     for splits in SPLITS:
-        if all((folder / "images" / split).is_dir() for split in splits):
+        if all(_images(folder, split).is_dir() for split in splits):
             return splits
     return None
+
+
+def _images(folder: Path, split: str) -> Path:
+    """Where a split's images lie: as YOLO's tools put them, or as COCO's own archives unpack."""
+    above = (folder / "annotations" / f"instances_{split}.json").is_file() and not (folder / "images").is_dir()
+    return folder / split if above else folder / "images" / split
 
 
 def read_folder(folder: Path, train: str = "train2017", test: str = "val2017") -> ObjectDetection:
@@ -83,6 +90,8 @@ def read_folder(folder: Path, train: str = "train2017", test: str = "val2017") -
     notes = [splits[0].source, *left_out_note(sum(s.left_out for s in splits), sum(s.boxes for s in splits))]
     if train == test:
         notes.append("There is one split: it is tested on the images it trains on.")
+    elif shared := len(set(splits[0].split.names) & set(splits[1].split.names)):
+        notes.append(f"{shared:,} of {len(splits[1].split):,} test images have the name of a training image.")
     return ObjectDetection("coco", classes, splits[0].split, splits[-1].split, " ".join(notes))
 
 
@@ -96,9 +105,10 @@ class _Split:
 
 
 def _read_split(folder: Path, split: str) -> _Split:
-    paths = sorted(path for path in (folder / "images" / split).iterdir() if path.suffix.lower() in _SUFFIXES)
+    place = _images(folder, split)
+    paths = sorted(path for path in place.iterdir() if path.suffix.lower() in _SUFFIXES)
     if not paths:
-        raise DataFormatError(f"{folder / 'images' / split}: has no images ({', '.join(sorted(_SUFFIXES))})")
+        raise DataFormatError(f"{place}: has no images ({', '.join(sorted(_SUFFIXES))})")
     classes, rows, source = _annotations(folder, split, paths)
     objects, left_out, total = [], 0, 0
     for path in paths:

@@ -146,13 +146,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """Decode an image in colour, as it lies in the file: boxes were drawn without regard to its EXIF orientation.
 
     Raises:
-        DataFormatError: If it cannot be decoded.
+        DataFormatError: If it cannot be decoded, or is grey with more than 8 bits a pixel.
     """
     from PIL import Image
 
     try:
         with Image.open(path) as image:
+            if image.mode[0] in "IF":  # Pillow would cut values at 255, and show white
+                raise DataFormatError(f"{path}: has more than 8 bits a pixel ({image.mode}); save it with 8")
             return np.asarray(image.convert("RGB"))
+    except DataFormatError:
+        raise
     except Exception as error:  # Pillow's plugins raise what their parsers meet: OSError, SyntaxError, struct.error, …
         raise DataFormatError(f"{path}: the image cannot be decoded ({error}); it may be truncated") from error
 

@@ -5,6 +5,7 @@ from cenote.pooling.spp_net.convolutions import ConvStack
 from cenote.pooling.spp_net.detector import ClippedBoxesWarning, Detections, Detector, SPPDetector
 from cenote.pooling.spp_net.extraction import CroppedWindows, SharedMap
 from cenote.pooling.spp_net.heads import BoxRegression, LinearSVMHead, SoftmaxHead
+from cenote.pooling.spp_net.mining import fit_svm_head
 from cenote.pooling.spp_net.projection import PaperProjection, ReleasedProjection
 from cenote.pooling.spp_net.proposals import propose
 from cenote.pooling.spp_net.pyramid import SpatialPyramidPool2d, group_by_size, spatial_pyramid_pool2d
@@ -31,6 +32,7 @@ __all__ = [
     "SoftmaxHead",
     "SpatialPyramidPool2d",
     "average_precision",
+    "fit_svm_head",
     "group_by_size",
     "load_detector",
     "propose",

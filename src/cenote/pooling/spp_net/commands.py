@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
 from cenote.catalog.files import write_bytes_atomic, write_files_atomic, write_text_atomic
-from cenote.errors import ArgumentError, RunError
+from cenote.errors import ArgumentError, DataFormatError, RunError
 from cenote.lab import plots
-from cenote.lab.data import ObjectDetection, coco, voc
+from cenote.lab.data import DetectionSplit, ObjectDetection, coco, voc
 from cenote.lab.data.detection import read_image
-from cenote.pooling.spp_net.average_precision import Ranked, mean_average_precision, rank
+from cenote.lab.wording import counted
 from cenote.pooling.spp_net.detector import Detections, SPPDetector
-from cenote.pooling.spp_net.pictures import Box, picture
+from cenote.pooling.spp_net.measuring import Measurement, measure_detector, score_limits, surer_than
+from cenote.pooling.spp_net.mining import fit_svm_head
+from cenote.pooling.spp_net.pictures import Box, boxes_of, picture
 from cenote.pooling.spp_net.pretraining import State
-from cenote.pooling.spp_net.proposals import propose, recall
+from cenote.pooling.spp_net.progress import show_progress
+from cenote.pooling.spp_net.proposals import propose
 from cenote.pooling.spp_net.saving import CONFIG, dump_detector, load_detector
 from cenote.pooling.spp_net.training import (
     DetectorSettings,
@@ -48,12 +49,42 @@ CHECKPOINT, STARTED = "epoch.safetensors", "training.json"
 """State of the last whole epoch, and what was asked for; both go when the detector is there."""
 
 _PICTURES = 4
+"""Test images that are drawn in a report."""
+
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 @app.callback()
 def detect() -> None:
-    """Train a detector, and find objects in images."""
+    """Look at a folder of images with boxes, train a detector on it, and find objects in images."""
+
+
+@app.command("show")
+def show_command(
+    folder: Annotated[Path, typer.Argument(help="Images with boxes, in Pascal VOC's or COCO's layout.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    split: Annotated[str, typer.Option(help="train or test.")] = "train",
+    count: Annotated[int, typer.Option(min=1, help="Images to draw, of a fixed shuffle.")] = 8,
+) -> None:
+    """Count the objects of a folder and draw the annotated boxes of some images, to see whether they are read right."""
+    if split not in ("train", "test"):
+        raise ArgumentError(f"--split must be train or test, got {split!r}")
+    data = read_folder(folder)
+    drawn = (data.train if split == "train" else data.test).first(count)
+    _make_folder(out)
+    with show_progress() as progress:
+        for index, name in enumerate(drawn.names):
+            image = _checked_image(drawn, index)
+            boxes = boxes_of(drawn.objects[index], data.classes)
+            # A name of its own, so that an image that lies in the same folder is not overwritten.
+            path = out / f"{Path(name).name}-boxes.png"
+            plots.save(picture([(image, boxes, f"{name}: {len(boxes)} annotated")], data.classes), path)
+            progress("pictures", index + 1, len(drawn))
+    console = Console(highlight=False, markup=False)
+    console.print(_table(("class", "objects to train on", "in images", "to test on", "in images"), _counts(data)))
+    if data.note:
+        console.print(data.note)
+    console.print(f"{counted(len(drawn), 'picture')}: {out}", soft_wrap=True)
 
 
 @app.command("train")
@@ -84,19 +115,22 @@ def train_command(
         seed=seed,
     )
     data = read_folder(folder)
-    resume = _begin(out, settings, data)
-    with _progress() as progress:
+    if not sum(len(each) for each in data.train.objects):
+        raise ArgumentError(f"folder: no training image of {folder} has an object")
+    with show_progress() as progress:
+        _look_through(data, progress)  # before anything is written, and not after hours
+        resume = _begin(out, settings, data)
         detector = _trained(data, settings, out, resume, progress)
-        measured = _measure(detector, data, settings, progress)
+        measured = measure_detector(detector, data.test, data.test.objects, settings.proposals, progress=progress)
     # The pictures come first: a folder with a detector is a finished one.
-    for index, (image, found) in enumerate(measured.shown):
-        _draw(out / f"test-{index + 1}.png", image, found, detector.classes)
+    for index in range(min(_PICTURES, len(data.test))):
+        _draw_test(out / f"test-{index + 1}.png", data, index, surer_than(measured.found[index], _shown_from(detector)))
     write_text_atomic(out / "report.md", _report(data, settings, measured))
     write_files_atomic({out / name: content for name, content in dump_detector(detector, settings).items()})
     for name in (CHECKPOINT, STARTED):
         (out / name).unlink(missing_ok=True)
-    console = Console(highlight=False)
-    console.print(_table(data, measured))
+    console = Console(highlight=False, markup=False)
+    console.print(_table(_COLUMNS, _rows(measured)))
     console.print(f"detector, report and pictures: {out}", soft_wrap=True)
 
 
@@ -105,28 +139,33 @@ def run_command(
     detector: Annotated[Path, typer.Argument(help="Folder of a trained detector.")],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures and detections.json.")],
-    score: Annotated[float, typer.Option(help="Least score of a box.")] = 0.5,
+    score: Annotated[
+        float | None, typer.Option(help="Least score of a box; 0.5 for softmax, 0 for svm if left out.")
+    ] = None,
     proposals: Annotated[int, typer.Option(min=1, help="Proposed windows of an image.")] = 2000,
 ) -> None:
     """Find objects in images, and draw their boxes."""
     trained = load_detector(detector)
+    least = _shown_from(trained) if score is None else score
     paths = _images(images)
-    names = [path.stem for path in paths]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ArgumentError(f"images must have names of their own, since pictures are named after them: {twice[0]}")
-    _make_folder(out)
+    pictures = _picture_paths(paths, out)
     found: dict[str, Any] = {}
-    with _progress() as progress:
-        for index, path in enumerate(paths):
+    with show_progress() as progress:
+        for index, path in enumerate(paths):  # a damaged one is named before anything is written
+            read_image(path)
+            progress("reading", index + 1, len(paths))
+        _make_folder(out)
+        for index, (path, target) in enumerate(zip(paths, pictures, strict=True)):
             image = read_image(path)
-            each = trained.detect(image, propose(image, proposals), score=score)
+            each = trained.detect(image, propose(image, proposals), score=least)
             found[str(path)] = _as_json(each, trained.classes)
-            _draw(out / f"{path.stem}.png", image, each, trained.classes)
+            boxes = _found_boxes(each, trained.classes)
+            plots.save(picture([(image, boxes, f"{len(boxes)} found")], trained.classes), target)
             progress("images", index + 1, len(paths))
     write_text_atomic(out / "detections.json", json.dumps(found, indent=2) + "\n")
-    total = sum(len(each) for each in found.values())
-    Console(highlight=False).print(f"{total} boxes in {len(paths)} images: {out}", soft_wrap=True)
+    objects = counted(sum(len(each) for each in found.values()), "object")
+    console = Console(highlight=False, markup=False)
+    console.print(f"{objects} in {counted(len(paths), 'image')}: {out}", soft_wrap=True)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -146,7 +185,7 @@ def read_folder(folder: Path) -> ObjectDetection:
         return coco.read_folder(folder, *splits)
     raise ArgumentError(
         f"folder: {folder} is in neither layout; needs Annotations/, JPEGImages/ and ImageSets/Main/ as Pascal VOC "
-        "has, or images/train2017, images/val2017 and annotations/ or labels/ as COCO has"
+        "has, or images/train2017 and images/val2017, or these without images/, and annotations/ or labels/ as COCO has"
     )
 
 
@@ -169,6 +208,59 @@ def _images(places: Sequence[Path]) -> list[Path]:
     if missing:
         raise ArgumentError(f"images: {missing[0]} is not an image, nor a folder that holds one")
     return paths
+
+
+def _picture_paths(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Where each picture goes, which must be none of the images."""
+    twice = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
+    if twice:
+        raise ArgumentError(f"images must have names of their own, since pictures are named after them: {twice[0]}")
+    pictures = [out / f"{path.stem}.png" for path in paths]
+    lost = {path.resolve() for path in paths} & {path.resolve() for path in pictures}
+    if lost:
+        raise ArgumentError(f"--out {out} would overwrite the image {min(lost)}; name another folder")
+    return pictures
+
+
+def _look_through(data: ObjectDetection, progress: Progress) -> None:
+    """Decode every image once, so that a damaged one is known before the work begins."""
+    total = len(data.train) + len(data.test)
+    for split, before in ((data.train, 0), (data.test, len(data.train))):
+        for index in range(len(split)):
+            _checked_image(split, index)
+            progress("reading", before + index + 1, total)
+
+
+def _checked_image(split: DetectionSplit, index: int) -> npt.NDArray[np.uint8]:
+    """An image whose boxes lie within it: in Pascal VOC's layout it is the annotation that says how large it is.
+
+    Raises:
+        DataFormatError: If it cannot be decoded, or is smaller than its boxes.
+    """
+    image = split.image(index)
+    right, bottom = split.objects[index].boxes[:, 2:].max(axis=0, initial=0.0)
+    height, width = image.shape[:2]
+    if right > width or bottom > height:
+        raise DataFormatError(
+            f"image {split.names[index]}: is {width} × {height} pixels, but its boxes reach to {right:g} × {bottom:g}; "
+            "they were drawn on another size of it"
+        )
+    return image
+
+
+def _counts(data: ObjectDetection) -> Iterator[tuple[str, ...]]:
+    """A row for each class: its objects and the images that show one, of both splits; then the sums."""
+    for label, name in enumerate(data.classes):
+        own = [[len(each.of(label)) for each in split.objects] for split in (data.train, data.test)]
+        yield name, *(f"{count:,}" for each in own for count in (sum(each), sum(map(bool, each))))
+    yield (
+        "all",
+        *(
+            f"{count:,}"
+            for split in (data.train, data.test)
+            for count in (sum(map(len, split.objects)), sum(len(each) > 0 for each in split.objects))
+        ),
+    )
 
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -195,6 +287,10 @@ def _begin(out: Path, settings: DetectorSettings, data: ObjectDetection) -> Stat
 def _trained(
     data: ObjectDetection, settings: DetectorSettings, out: Path, resume: State | None, progress: Progress
 ) -> SPPDetector:
+    """Train convolutions, from the state that was kept if there is one, then the head."""
+    if resume is not None:
+        done = int(resume["epoch"]) + 1
+        Console(stderr=True, highlight=False).print(f"goes on after epoch {done} of {settings.epochs}")
     proposals = propose_all(data.train, settings, progress)
     convolutions = convolutions_of(settings)
 
@@ -206,82 +302,58 @@ def _trained(
         progress=progress, resume=resume, on_epoch=keep,
     )  # fmt: skip
     detector = empty_detector(convolutions, data.classes, settings)
+    sampled = dataclasses.replace(settings, head="softmax")  # SVMs read its hidden layer
     fitted = fit_head(
-        detector.features, data.train, data.train.objects, proposals, len(data.classes), settings, progress=progress
+        detector.features, data.train, data.train.objects, proposals, len(data.classes), sampled, progress=progress
     )
     detector.head, detector.regression = fitted.head, fitted.regression
+    if settings.head == "svm":
+        detector.head = fit_svm_head(
+            detector, data.train, data.train.objects, proposals, seed=settings.seed, progress=progress
+        )
     return detector
 
 
-# --- measuring ----------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class _Measured:
-    ranked: list[Ranked]
-    recalls: list[float]
-    milliseconds: float
-    shown: list[tuple[np.ndarray[Any, np.dtype[np.uint8]], Detections]]
-
-
-def _measure(detector: SPPDetector, data: ObjectDetection, settings: DetectorSettings, progress: Progress) -> _Measured:
-    found, proposals, shown, seconds = [], [], [], []
-    least = 0.02 if settings.head == "softmax" else -1.0
-    for index in range(len(data.test)):
-        image = data.test.image(index)
-        proposals.append(propose(image, settings.proposals))
-        start = time.perf_counter()
-        found.append(detector.detect(image, proposals[-1], score=least, most=200))
-        seconds.append(time.perf_counter() - start)
-        if index < _PICTURES:
-            sure = found[-1].scores >= (0.5 if settings.head == "softmax" else 0.0)
-            shown.append((image, Detections(found[-1].boxes[sure], found[-1].scores[sure], found[-1].labels[sure])))
-        progress("testing", index + 1, len(data.test))
-    ranked, recalls = [], []
-    for label in range(len(data.classes)):
-        own = [each.of(label) for each in data.test.objects]
-        boxes = [each.boxes for each in own]
-        ranked.append(rank([each.of(label) for each in found], boxes, difficult=[each.difficult for each in own]))
-        recalls.append(recall(proposals, boxes))
-    return _Measured(ranked, recalls, 1e3 * float(np.median(seconds)), shown)
-
-
-def _rows(data: ObjectDetection, measured: _Measured) -> Iterator[tuple[str, str, str, str]]:
-    for name, each, found in zip(data.classes, measured.ranked, measured.recalls, strict=True):
-        if each.objects.sum():
-            values = (each.average_precision(), each.average_precision("11-point"))
-            yield name, f"{values[0]:.3f}", f"{values[1]:.3f}", f"{found:.3f}"
-    both = [mean_average_precision(measured.ranked, "all-points"), mean_average_precision(measured.ranked, "11-point")]
-    yield "mean", f"{both[0]:.3f}", f"{both[1]:.3f}", ""
+# --- the report ---------------------------------------------------------------------------------------------------
 
 
 _COLUMNS = ("class", "AP", "AP, 11 points", "recall of the proposals")
 
 
-def _table(data: ObjectDetection, measured: _Measured) -> Table:
+def _rows(measured: Measurement) -> Iterator[tuple[str, ...]]:
+    for row in measured.rows():
+        found = "" if row.recall is None else f"{row.recall:.3f}"
+        yield row.name, f"{row.all_points:.3f}", f"{row.eleven_points:.3f}", found
+
+
+def _table(columns: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in _COLUMNS:
+    for column in columns:
         table.add_column(column, justify="left" if column == "class" else "right")
-    for row in _rows(data, measured):
+    for row in rows:
         table.add_row(*row)
     return table
 
 
-def _report(data: ObjectDetection, settings: DetectorSettings, measured: _Measured) -> str:
+def _report(data: ObjectDetection, settings: DetectorSettings, measured: Measurement) -> str:
     lines = [
         "# A detector and what it finds",
         "",
         f"Trained on {len(data.train):,} images, tested on {len(data.test):,} at an overlap of 0.5.",
         *([data.note] if data.note else []),
+        *([f"No test image shows {', '.join(measured.missing)}: nothing is known of them."] * bool(measured.missing)),
         f"Scoring {settings.proposals:,} windows of an image takes {measured.milliseconds:,.0f} ms (median, "
-        f"{torch.get_num_threads()} threads). No class can have a higher AP than its proposals have recall, unless box "
-        "regression brings a window closer.",
+        f"{counted(torch.get_num_threads(), 'thread')}). No class can have a higher AP than its proposals have recall, "
+        "unless box regression brings a window closer.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
         "| --- | ---: | ---: | ---: |",
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in _rows(data, measured)),
+        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in _rows(measured)),
         "",
-        *(f"![Boxes found in test image {index + 1}](test-{index + 1}.png)" for index in range(len(measured.shown))),
+        *(
+            f"![Boxes annotated and found in test image {index + 1}](test-{index + 1}.png)"
+            for index in range(min(_PICTURES, len(data.test)))
+        ),
         "",
         "Settings:",
         "",
@@ -292,12 +364,22 @@ def _report(data: ObjectDetection, settings: DetectorSettings, measured: _Measur
     return "\n".join(lines) + "\n"
 
 
-def _draw(path: Path, image: np.ndarray[Any, np.dtype[np.uint8]], found: Detections, classes: Sequence[str]) -> None:
-    boxes = [
-        Box(box, classes[label], float(score))
-        for box, label, score in zip(found.boxes, found.labels, found.scores, strict=True)
-    ]
-    plots.save(picture([(image, boxes, f"{len(boxes)} found")], classes), path)
+def _draw_test(path: Path, data: ObjectDetection, index: int, found: Detections) -> None:
+    """Draw the annotated boxes of a test image beside those that were found."""
+    image, truth = data.test.image(index), boxes_of(data.test.objects[index], data.classes)
+    title = f"{data.test.names[index]}: {len(truth)} annotated"
+    panels = [(image, truth, title), (image, _found_boxes(found, data.classes), f"{len(found)} found")]
+    plots.save(picture(panels, data.classes), path)
+
+
+def _found_boxes(found: Detections, classes: Sequence[str]) -> list[Box]:
+    rows = zip(found.boxes, found.labels, found.scores, strict=True)
+    return [Box(box, classes[label], float(score)) for box, label, score in rows]
+
+
+def _shown_from(detector: SPPDetector) -> float:
+    _, shown = score_limits(detector)
+    return shown
 
 
 def _as_json(found: Detections, classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -315,30 +397,3 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArgumentError(f"--out {out} cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Show how far a step is: a bar on a terminal, a line a tenth elsewhere."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-
-        def say(what: str, done: int, total: int) -> None:
-            if done == total or 10 * done // total > 10 * (done - 1) // total:
-                console.print(f"{what}: {done} of {total}", soft_wrap=True)
-
-        yield say
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("")
-        kind = ""
-
-        def show(what: str, done: int, total: int) -> None:
-            nonlocal kind
-            if what.partition(",")[0] != kind:
-                kind = what.partition(",")[0]
-                bar.reset(task)
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
-from cenote.lab.data import ObjectDetection
+from cenote.lab.data import ObjectDetection, Objects
 from cenote.lab.style import INK, PALETTE, QUIET, WIDTH, house_style, single_figure
 from cenote.pooling.spp_net.extraction import SharedMap
 from cenote.pooling.spp_net.training import DetectorSettings, convolutions_of
@@ -27,11 +28,18 @@ DETECTORS = ("spp-net", "r-cnn")
 
 
 class Box(NamedTuple):
-    """A box to be drawn: its corners, what it shows, and how sure that is, if it was found."""
+    """A box to be drawn: its corners, what it shows, how sure that is, if it was found, and whether it is difficult."""
 
     corners: npt.NDArray[np.float64]
     label: str
     score: float | None = None
+    difficult: bool = False
+
+
+def boxes_of(objects: Objects, classes: Sequence[str]) -> list[Box]:
+    """Return the annotated boxes of an image."""
+    rows = zip(objects.boxes, objects.labels, objects.difficult, strict=True)
+    return [Box(box, classes[label], difficult=bool(hard)) for box, label, hard in rows]
 
 
 # --- classification -----------------------------------------------------------------------------------------------
@@ -223,8 +231,7 @@ def draw_boxes(data: str, split: ObjectDetection, records: Sequence[Record], fol
             found[record.unit.partition(" ")[0]][record.unit].append(record.value)
     panels = []
     for index, name in enumerate(split.test.names[:2]):
-        truth = split.test.objects[index]
-        true = [Box(box, split.classes[label]) for box, label in zip(truth.boxes, truth.labels, strict=True)]
+        true = boxes_of(split.test.objects[index], split.classes)
         own = [Box(np.array(corners), unit.split(" ")[1]) for unit, corners in found[name].items()]
         image = split.test.image(index)
         panels += [(image, true, f"{name}: {len(true)} annotated"), (image, own, f"{len(own)} found")]
@@ -241,8 +248,11 @@ def draw_boxes(data: str, split: ObjectDetection, records: Sequence[Record], fol
 
 
 @house_style()
-def picture(panels: Sequence[tuple[npt.NDArray[np.uint8], Iterable[Box], str]], classes: Sequence[str]) -> Drawing:
-    """Return images with boxes, at most two in a row; a class has one colour, named below."""
+def picture(panels: Sequence[tuple[npt.NDArray[np.uint8], Sequence[Box], str]], classes: Sequence[str]) -> Drawing:
+    """Return images with boxes, at most two in a row; difficult ones are dashed.
+
+    A class has one colour, named below; with more classes than colours, boxes carry their names instead.
+    """
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     aspect = max(image.shape[0] / image.shape[1] for image, _, _ in panels)
@@ -250,28 +260,45 @@ def picture(panels: Sequence[tuple[npt.NDArray[np.uint8], Iterable[Box], str]], 
     figure = Drawing(figsize=(WIDTH, rows * (side * min(aspect, 1.5) + 0.3) + 0.3), layout="constrained")
     FigureCanvasAgg(figure)
     colours = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(classes)}
+    named = len(classes) > len(PALETTE)
     seen: dict[str, Rectangle] = {}
     for index, (image, boxes, title) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.imshow(image, interpolation="nearest", extent=(0, image.shape[1], image.shape[0], 0))
-        for box in boxes:
-            seen.setdefault(box.label, _draw_box(axes, box, colours[box.label]))
-        axes.set_title(title, pad=4)
+        for box in sorted(boxes, key=_area, reverse=True):  # small ones stay in sight
+            seen.setdefault(box.label, _draw_box(axes, box, colours[box.label], named=named))
+        axes.set_title(title, pad=4, parse_math=False)  # a dollar in a name is a dollar
         axes.set_axis_off()
-    if seen:
-        figure.legend(
-            list(seen.values()), list(seen), loc="outside lower center", ncols=min(6, len(seen)), frameon=False
+    if seen and not named:
+        legend = {name: seen[name] for name in classes if name in seen}
+        drawn = figure.legend(
+            list(legend.values()), list(legend), loc="outside lower center", ncols=min(6, len(legend)), frameon=False
         )
+        for text in drawn.get_texts():
+            text.set_parse_math(False)
     return figure
 
 
-def _draw_box(axes: Axes, box: Box, colour: str) -> Rectangle:
+def _area(box: Box) -> float:
     x1, y1, x2, y2 = box.corners
-    drawn = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.3)
+    return float((x2 - x1) * (y2 - y1))
+
+
+def _draw_box(axes: Axes, box: Box, colour: str, *, named: bool = False) -> Rectangle:
+    x1, y1, x2, y2 = box.corners
+    drawn = Rectangle(
+        (x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.3,
+        linestyle="--" if box.difficult else "-",
+        path_effects=[withStroke(linewidth=2.3, foreground="white", alpha=0.7)],  # seen on dark ground, too
+    )  # fmt: skip
     axes.add_patch(drawn)
+    said = [box.label] if named else []
     if box.score is not None:
-        axes.text(x1 + 2, y1 + 2, f"{box.score:.2f}", color="white", fontsize=6, va="top",
-                  bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8})  # fmt: skip
+        said.append(f"{box.score:.2f}")
+    if said:
+        plate = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
+        axes.annotate(" ".join(said), (x1, y1), (1.5, -1.5), "data", "offset points", color="white", fontsize=6,
+                      va="top", parse_math=False, bbox=plate)  # fmt: skip
     return drawn
 
 

@@ -295,6 +295,9 @@ def train_detector(
 ) -> SPPDetector:
     """Train an ``SPPDetector`` from scratch: convolutions on crops, then the head and the regression on windows.
 
+    SVMs (``head="svm"``) learn from the same sample of windows as the softmax head whose hidden layer they read; the
+    paper's see all proposals, which ``fit_svm_head`` gives them.
+
     Args:
         images: The training images, such as the ``train`` split of a data set with boxes.
         objects: Their objects, in the same order.
