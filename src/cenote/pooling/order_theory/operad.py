@@ -21,7 +21,8 @@ from cenote.errors import ArgumentError
 from cenote.pooling.order_theory.bitmasks import points
 from cenote.pooling.order_theory.checks import need
 from cenote.pooling.order_theory.circuits import Circuit, Form
-from cenote.pooling.order_theory.networks import layers_of, network_of_circuit
+from cenote.pooling.order_theory.linear_stacks import layers_of
+from cenote.pooling.order_theory.networks import network_of_circuit
 from cenote.pooling.order_theory.polytope import Polytope, product_of
 from cenote.pooling.order_theory.poset import Poset
 from cenote.pooling.order_theory.tropical import TropicalPolynomial
@@ -113,7 +114,7 @@ def compose_networks(poset: Poset, parts: Sequence[nn.Module]) -> nn.Sequential:
 
     Raises:
         ArgumentError: If there are not as many parts as points, or one has more than one output.
-        ArgumentTypeError: If a part is not made of ``IntegerLayer``.
+        ArgumentTypeError: If a part is made of other modules than ``integer_network`` reads.
 
     Example:
         >>> from cenote.pooling.order_theory.poset_networks import poset_network
