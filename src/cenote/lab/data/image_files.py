@@ -67,7 +67,7 @@ class ImageFiles:
         images = np.empty((positions.size, *self.shape[1:]), np.uint8)
 
         def decode(place: int) -> None:
-            images[place] = read_image(self.folder / self.names[positions.flat[place]], self.image_size)
+            images[place] = read_image(self.folder / self.names[int(positions.flat[place])], self.image_size)
 
         with ThreadPoolExecutor(_DECODERS) as pool:  # Pillow decodes and resizes without the lock
             for _ in pool.map(decode, range(len(images))):  # raises what a decoder raises, and cancels the rest
