@@ -121,7 +121,7 @@ def compare(
     for column in ("pooling", "vertices of the polytope", "of (1, 2, 3)", "of (1, -2, 3)"):
         rows.add_column(column, overflow="fold")
     for name, polytope in polytopes.items():
-        corners = " ".join("(" + ", ".join(f"{y:.3g}" for y in vertex) + ")" for vertex in polytope.vertices)
+        corners = " ".join("(" + ",".join(f"{y:.3g}" for y in vertex) + ")" for vertex in polytope.vertices)
         rows.add_row(name, corners, *(f"{polytope.support(x):.3g}" for x in ((1, 2, 3), (1, -2, 3))))
     Console(highlight=False, markup=False).print(rows)
     if png is not None:

@@ -78,7 +78,8 @@ def no_update_probability(poset: Poset, samples: int = 1 << 19, seed: int = 0) -
     if chains is not None:
         return Expectation(math.prod(math.comb(2 * k, k) / 4**k for k in chains), 0.0)
     vertices = OrderPolytope(poset).vertices
-    return _mean((~vertices.any(1)).astype(np.float64), _best_vertices(vertices, samples, seed))
+    empty = (vertices.sum(1, dtype=np.float64) == 0).astype(np.float64)
+    return _mean(empty, _best_vertices(vertices, samples, seed))
 
 
 def _chain_lengths(poset: Poset) -> list[int] | None:
