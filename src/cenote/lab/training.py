@@ -1,4 +1,4 @@
-"""Train an image classifier on data held in memory, on one process or several.
+"""Train an image classifier on images in memory or on disk, on one process or several.
 
 The loop is ``accelerate``'s, so that the same call runs on a CPU, on a GPU or on several of them. The global batches,
 their augmentation and so the gradients are the same for any number of processes.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,28 +25,36 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from cenote.errors import ArgumentError, ArgumentTypeError, RunError
+from cenote.errors import RunError
+from cenote.lab.batches import (
+    Augmentation,
+    Batches,
+    Images,
+    Labels,
+    Normalization,
+    as_tensor,
+    check_images,
+    check_labels,
+    require,
+)
 
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.integer[Any]]
+__all__ = [
+    "Augmentation",
+    "Batches",
+    "Normalization",
+    "TrainingLog",
+    "TrainingSettings",
+    "accuracy",
+    "one_cycle",
+    "predict",
+    "train",
+]
+
 Precision = Literal["fp32", "bf16", "fp64"]
 OptimizerName = Literal["sgd", "adamw"]
 
 STEPS_BETWEEN_CHECKS = 16
 """How often the loss is looked at: a look at every step would stall a GPU and, over processes, cost a reduction."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What is done to a training image each time it is seen."""
-
-    flip: bool = False
-    """Mirror left and right with probability 1/2."""
-    shift: int = 0
-    """Pad with this many black pixels on each side and crop back at random: shifts by up to as many pixels."""
-
-    def __post_init__(self) -> None:
-        _require(self.shift >= 0, "shift", self.shift, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -89,57 +97,12 @@ class TrainingSettings:
             ("label_smoothing", "0 or more, below 1", 0 <= self.label_smoothing < 1),
             ("precision", "'fp32', 'bf16' or 'fp64'", self.precision in get_args(Precision)),
         ):
-            _require(fits, argument, repr(getattr(self, argument)), allowed)
+            require(fits, argument, repr(getattr(self, argument)), allowed)
 
     @property
     def dtype(self) -> torch.dtype:
         """Data type of the weights and the input."""
         return torch.float64 if self.precision == "fp64" else torch.float32
-
-
-@dataclass(frozen=True)
-class Normalization:
-    """Mean and standard deviation of the training pixels per channel, on the scale from 0 (black) to 1 (white)."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def of(cls, images: Images) -> Self:
-        """Measure uint8 images of shape (N, H, W, C); exact, since it counts in integers.
-
-        A channel without variance gets the standard deviation 1, so that it becomes 0 and not NaN.
-
-        Raises:
-            ArgumentError: If the images have another shape or none is given.
-            ArgumentTypeError: If they are not uint8.
-        """
-        _check_images(images)
-        grey, count = np.arange(256), images[..., 0].size
-        mean, std = [], []
-        for channel in range(images.shape[-1]):
-            histogram = np.zeros(256, np.int64)
-            # A thousand images at a time: bincount works on 64-bit copies.
-            for start in range(0, len(images), 1000):
-                histogram += np.bincount(images[start : start + 1000, ..., channel].ravel(), minlength=256)
-            total, squares = int(histogram @ grey), int(histogram @ grey**2)
-            mean.append(total / count / 255)
-            std.append(math.sqrt(count * squares - total**2) / count / 255 or 1.0)
-        return cls(tuple(mean), tuple(std))
-
-    def apply(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Turn uint8 (B, H, W, C) into normalised (B, C, H, W), which lies in memory as it came: channels last.
-
-        Raises:
-            ArgumentError: If the images have another number of channels.
-        """
-        batch, height, width, channels = images.shape
-        _require(channels == len(self.mean), "images", f"{channels} channels", f"{len(self.mean)} as in training")
-        # Over whole rows of pixels: broadcasting over the few channels alone takes five times as long.
-        factors = [[1 / (255 * std), -mean / std] for mean, std in zip(self.mean, self.std, strict=True)]
-        scale, offset = torch.tensor(factors, dtype=dtype, device=images.device).repeat(width, 1).unbind(1)
-        rows = images.reshape(batch, height, width * channels).to(dtype).mul_(scale).add_(offset)
-        return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -177,7 +140,7 @@ def train(
 
     Args:
         model: Maps (B, C, H, W) to logits (B, K). Its weights are cast and moved as the settings and the device ask.
-        images: uint8 of shape (N, H, W, C).
+        images: uint8 of shape (N, H, W, C): an array, or ``ImageFiles``, which are decoded batch by batch.
         labels: Integers from 0 to K - 1 of shape (N,).
         settings: How to train.
         seed: Decides order, augmentation and the model's own randomness, such as dropout; not its initial weights.
@@ -194,9 +157,9 @@ def train(
         ArgumentTypeError: If images are not uint8 or labels not integers.
         RunError: If torch.distributed runs several processes and ``accelerate`` was not told.
     """
-    _check_images(images)
-    _check_labels(labels, len(images))
-    _require(seed >= 0, "seed", seed, "0 or more")
+    check_images(images)
+    check_labels(labels, len(images))
+    require(seed >= 0, "seed", seed, "0 or more")
     normalization = normalization or Normalization.of(images)
     with _accelerator(settings.precision) as accelerator, _own_randomness(seed, accelerator.process_index):
         process, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
@@ -228,14 +191,14 @@ def predict(
         ArgumentError: If the images have another shape or other channels than in training.
         ArgumentTypeError: If they are not uint8.
     """
-    _check_images(images)
-    _require(batch_size >= 1, "batch_size", batch_size, "1 or more")
+    check_images(images)
+    require(batch_size >= 1, "batch_size", batch_size, "1 or more")
     weight = next(model.parameters(), torch.empty(0))
     logits = []
     # no_grad and not inference_mode: what a model caches here may be needed by autograd in a later training.
     with _evaluation_mode(model), torch.no_grad():
         for start in range(0, len(images), batch_size):
-            batch = _as_tensor(images[start : start + batch_size]).to(weight.device)
+            batch = as_tensor(images[start : start + batch_size]).to(weight.device)
             logits.append(model(normalization.apply(batch, weight.dtype).contiguous()))
     # numpy has no bfloat16.
     dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
@@ -252,8 +215,8 @@ def accuracy(
         ArgumentError: If images and labels do not fit together or the images have other channels than in training.
         ArgumentTypeError: If images are not uint8 or labels not integers.
     """
-    _check_images(images)
-    _check_labels(labels, len(images))
+    check_images(images)
+    check_labels(labels, len(images))
     logits = predict(model, images, normalization, batch_size=batch_size)
     if np.isnan(logits).any():
         return math.nan
@@ -274,80 +237,6 @@ def one_cycle(step: int, *, steps: int, warmup_fraction: float) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
-
-
-class Batches:
-    """Shuffled, augmented, normalised global batches, of which each process takes its slice.
-
-    Order and augmentation come from two generators of the seed on the CPU and are drawn for the global batch, so they
-    depend neither on the number of processes nor on the device. Each iteration is one epoch and draws anew.
-
-    Args:
-        images: uint8 of shape (N, H, W, C); the device keeps them as they are.
-        labels: Integers of shape (N,).
-        normalization: What to normalise with.
-        settings: Batch size, augmentation, data type and memory order.
-        seed: Decides order and augmentation.
-        process: Index of this process of ``processes``.
-        processes: Number of processes.
-        device: Where the batches are wanted.
-
-    Raises:
-        ArgumentError: If the batch size or the shift does not fit the images, or the batch size the processes.
-    """
-
-    def __init__(
-        self,
-        images: Images,
-        labels: Labels,
-        normalization: Normalization,
-        settings: TrainingSettings,
-        *,
-        seed: int,
-        process: int = 0,
-        processes: int = 1,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        count, height, width, channels = images.shape
-        size, shift = settings.batch_size, settings.augmentation.shift
-        _require(size <= count, "batch_size", size, f"at most the number of images, {count}")
-        _require(size % processes == 0, "batch_size", size, f"a multiple of the number of processes, {processes}")
-        _require(shift < min(height, width), "shift", shift, f"less than the images' {height} x {width} pixels")
-        padded = torch.zeros(count, height + 2 * shift, width + 2 * shift, channels, dtype=torch.uint8)
-        padded[:, shift : shift + height, shift : shift + width] = _as_tensor(images)
-        # A view with every crop of every image, (N, 1 + 2 shift, 1 + 2 shift, H, W, C): one gather crops a batch.
-        self._crops = padded.to(device).unfold(1, height, 1).unfold(2, width, 1).movedim(3, -1)
-        self._labels = _as_tensor(labels.astype(np.int64)).to(device)
-        self._normalization = normalization
-        self._settings = settings
-        self._mine = slice(process * size // processes, (process + 1) * size // processes)
-        # Seeds of their own: equal ones would tie the augmentation to the order.
-        order_seed, augmentation_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
-        self._order = torch.Generator().manual_seed(order_seed)
-        self._draws = torch.Generator().manual_seed(augmentation_seed)
-
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return len(self._labels) // self._settings.batch_size
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process's part of each batch of one epoch: images (B, C, H, W) and labels (B,)."""
-        size = self._settings.batch_size
-        order = torch.randperm(len(self._labels), generator=self._order)
-        for start in range(0, len(self) * size, size):
-            mine = order[start : start + size][self._mine].to(self._labels.device)
-            images = self._normalization.apply(self._augmented(mine), self._settings.dtype)
-            yield images if self._settings.channels_last else images.contiguous(), self._labels[mine]
-
-    def _augmented(self, mine: Tensor) -> Tensor:
-        size, augmentation = self._settings.batch_size, self._settings.augmentation
-        corners = torch.randint(2 * augmentation.shift + 1, (2, size), generator=self._draws)
-        top, left = corners[:, self._mine].to(mine.device)
-        images = self._crops[mine, top, left]
-        if not augmentation.flip:
-            return images
-        flipped = (torch.rand(size, generator=self._draws) < 0.5)[self._mine].to(mine.device)
-        return torch.where(flipped[:, None, None, None], images.flip(2), images)
 
 
 class _Loop:
@@ -414,7 +303,7 @@ class _Shell(nn.Module):
         logits: Tensor = self.model(images)
         fits = logits.ndim == 2 and len(logits) == len(images) and logits.shape[1] >= self.classes
         # Asked here, since on a GPU a label out of range kills the process.
-        _require(fits, "model", f"logits of shape {tuple(logits.shape)}", f"({len(images)}, {self.classes}) or wider")
+        require(fits, "model", f"logits of shape {tuple(logits.shape)}", f"({len(images)}, {self.classes}) or wider")
         return logits
 
 
@@ -481,11 +370,6 @@ def _evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _as_tensor(array: npt.NDArray[Any]) -> Tensor:
-    """Share memory where torch can: it takes no read-only arrays and no negative strides."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-
-
 def _check_processes(accelerator: Accelerator) -> None:
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     processes = torch.distributed.get_world_size() if distributed else 1
@@ -494,21 +378,3 @@ def _check_processes(accelerator: Accelerator) -> None:
             f"torch.distributed runs {processes} processes, accelerate knows of {accelerator.num_processes}; start "
             "them with torchrun, or set RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE as it does"
         )
-
-
-def _check_images(images: Images) -> None:
-    if images.dtype != np.uint8:
-        raise ArgumentTypeError(f"images: got {images.dtype}, allowed is uint8")
-    _require(images.ndim == 4 and images.size > 0, "images", f"shape {images.shape}", "a non-empty (N, H, W, C)")
-
-
-def _check_labels(labels: Labels, count: int) -> None:
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ArgumentTypeError(f"labels: got {labels.dtype}, allowed are integers")
-    _require(labels.shape == (count,), "labels", f"shape {labels.shape}", f"({count},), one for each image")
-    _require(bool(labels.min() >= 0), "labels", labels.min(), "0 or more")
-
-
-def _require(condition: bool, argument: str, got: object, allowed: str) -> None:
-    if not condition:
-        raise ArgumentError(f"{argument}: got {got}, allowed is {allowed}")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cenote.catalog.loading import get_card
 from cenote.catalog.results import Record
 from cenote.errors import ArgumentError
-from cenote.lab.data import ImageClassification, ImageSplit
+from cenote.lab.data import ImageClassification, ImageSplit, image_files
 from cenote.lab.experiment import Context, Trial
 from cenote.pooling import GeM, GGeM, token_weights
 from cenote.pooling.ggem import experiment
@@ -252,6 +252,20 @@ def test_a_timm_backbone_learns_from_a_folder_of_images(folder: Path) -> None:
     assert values["parameters_beyond_groups"] == 0
     assert len([record for record in kept if record.metric == "exponent" and record.x == 1]) == 3  # its heads
     assert "token_weight" not in values
+
+
+def test_images_too_large_for_memory_give_the_same_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The route of the preset ``paper``, whose images stay on disk, against the same images in memory."""
+    settings = BACKBONE.model_copy(update={"image_size": 32})
+    runs = []
+    for limit in (image_files.MEMORY_LIMIT, 0):
+        monkeypatch.setattr(image_files, "MEMORY_LIMIT", limit)
+        context = Context(data_root=folder)
+        records = list(experiment.measure(Trial("imagefolder", "gem", 0), settings, context))
+        runs.append((list(experiment.sources(settings, context)), [(each.metric, each.value) for each in records]))
+        assert list(experiment.measure(Trial("imagefolder", experiment.COST), settings, context))
+    assert isinstance(experiment.subset("imagefolder", settings, context).train.images, image_files.ImageFiles)
+    assert runs[0] == runs[1]
 
 
 def test_the_resolution_of_a_folder_is_a_setting(folder: Path) -> None:

@@ -211,5 +211,7 @@ def test_the_table_has_a_line_for_each_of_the_sixteen(columns: int) -> None:
     assert rows[12][:6] == ["12", "N", "8", "5", "7", "5/24"]
     assert "max(r(b + r(a)) + r(d), b + c + d + r(a))" in shown
     assert "2 exactly" in shown
+    assert rows[13][-4:] == ["35/128", "78.92", "±", "0.616"]
+    assert rows[12][-4:] == ["0.166", "78.92", "±", "0.514"]
     assert "78.92 ± 0.514" in shown
     assert "seed 0" in shown

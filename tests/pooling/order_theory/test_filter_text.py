@@ -39,7 +39,8 @@ def test_series_parallel_posets_of_many_points_are_written_out() -> None:
 
 def test_formulas_in_short() -> None:
     assert filter_text(Poset.chain(3), "abc") == "r(c + r(b + r(a)))"
-    assert filter_text(Poset.from_hasse("1<2, 1<3"), "abc") == "max(r(b) + r(c), b + c + a)"
+    assert filter_text(Poset.from_hasse("1<2, 1<3"), "abc") == "max(r(b) + r(c), a + b + c)"
+    assert filter_text(Poset.from_hasse("1<2<3, 2<4"), "abcd") == "max(r(c) + r(d), b + c + d + r(a))"
     assert filter_text(Poset(0)) == "0"
     with pytest.raises(ArgumentError, match="names must be as many as the points, 3, got 2"):
         filter_text(Poset.chain(3), "ab")

@@ -11,8 +11,8 @@ from scipy import stats
 
 from cenote.errors import ArgumentError
 from cenote.pooling.order_theory import Poset, all_posets, table9
-from cenote.pooling.order_theory.four_points import HASSE
-from cenote.pooling.order_theory.gradient_reach import expected_reach
+from cenote.pooling.order_theory.four_points import HASSE, NAMES
+from cenote.pooling.order_theory.gradient_reach import expected_reach, no_update_probability
 
 from .brute_force import SIXTEEN, best
 
@@ -109,3 +109,48 @@ def test_self_dual_posets_are_exact_and_half() -> None:
     assert all(reach.standard_error > 0 for index, reach in enumerate(reaches) if index not in exact)
     with pytest.raises(ArgumentError, match="samples must be at least 2, got 1"):
         expected_reach(Poset.chain(2), samples=1)
+
+
+@pytest.mark.parametrize("poset", all_posets(4), ids=repr)
+def test_no_update_by_a_normal_orthant(poset: Poset) -> None:
+    """All up-sets have a negative sum: a probability of a normal vector, which scipy integrates."""
+    sums = np.array([up_set for up_set in itertools.product((0, 1), repeat=4) if any(up_set) and is_up(up_set, poset)])
+    orthant = stats.multivariate_normal.cdf(
+        np.zeros(len(sums)), cov=sums @ sums.T, allow_singular=True, abseps=1e-4, maxpts=200_000, rng=0
+    )
+    found = no_update_probability(poset, samples=100_000)
+    assert abs(found.mean - orthant) < 4 * found.standard_error + 5e-4
+
+
+def is_up(up_set: tuple[int, ...], poset: Poset) -> bool:
+    return all(up_set[a] <= up_set[b] for a, b in poset.covers)
+
+
+def test_no_update_of_the_n_by_integration() -> None:
+    """With u = x2 + r(x1) its filter is max(r(u) + r(x4), u + x3 + x4): 0 if u, x4 < 0 and x3 < -(u + x4)."""
+    step = 0.01
+    grid = np.arange(-8 + step / 2, 0, step)  # midpoints
+    ups = np.arange(step / 2, 8, step)
+    density_of_u = stats.norm.pdf(grid) / 2 + (stats.norm.pdf(grid[:, None] - ups) * stats.norm.pdf(ups)).sum(1) * step
+    weight = density_of_u[:, None] * stats.norm.pdf(grid) * step**2
+    expected = (weight * stats.norm.cdf(-(grid[:, None] + grid))).sum()
+    found = no_update_probability(Poset.from_hasse("1<2>3<4"))
+    assert abs(found.mean - expected) < 4 * found.standard_error
+    assert round(expected, 3) == 0.166
+
+
+def test_no_update_is_exact_for_chains_side_by_side() -> None:
+    """35/128 for four in a row, 1/2 for one, and products; a sample of another distribution agrees."""
+    found = {name: no_update_probability(Poset.from_hasse(text), 1000) for name, text in zip(NAMES, HASSE, strict=True)}
+    chains = {"antichain": 1 / 16, "2+1+1": 3 / 32, "2+2": 9 / 64, "3+1": 5 / 32, "chain": 35 / 128}
+    assert {name for name, probability in found.items() if probability.standard_error == 0} == set(chains)
+    x = np.random.default_rng(3).uniform(-1, 1, (40_000, 4))
+    for name, probability in chains.items():
+        poset = Poset.from_hasse(HASSE[NAMES.index(name)])
+        assert no_update_probability(poset) == (probability, 0.0)
+        frequency = (best(x, poset.covers)[0] == 0).mean()
+        assert abs(frequency - probability) < 4 * math.sqrt(probability * (1 - probability) / len(x))
+    assert no_update_probability(Poset(0)) == (1.0, 0.0)
+    assert no_update_probability(Poset(3, [(2, 0)])) == (3 / 16, 0.0)
+    with pytest.raises(ArgumentError, match="samples must be at least 2, got 0"):
+        no_update_probability(Poset.chain(2), samples=0)

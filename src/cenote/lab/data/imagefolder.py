@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from cenote.errors import ArgumentError, DataFormatError, DataNotFoundError
+from cenote.lab.data.image_files import ImageFiles, split_of
 from cenote.lab.data.images import ImageClassification, ImageSplit
 from cenote.lab.data.places import ROOT_VARIABLE, data_roots, looked_in
 
@@ -24,7 +21,9 @@ def load(root: Path | None = None, image_size: int = 64) -> ImageClassification:
     """Load images from ``train/<class>/`` and ``test/<class>/`` (or ``val/<class>/``), in colour.
 
     Each image is turned upright by its EXIF orientation, cropped around its centre to a square and resized. Classes are
-    the folders under ``train``, in alphabetical order; images may lie in folders below.
+    the folders under ``train``, in alphabetical order; images may lie in folders below. ImageNet's folders are read as
+    they are, with those of ``val`` sorted into classes. A split whose pixels take more than 2 GiB is not held in memory
+    but decoded batch by batch, each time it is used.
 
     Args:
         root: The folder with ``train``, or one with ``imagefolder/train``; else ``CENOTE_DATA``.
@@ -33,7 +32,8 @@ def load(root: Path | None = None, image_size: int = 64) -> ImageClassification:
     Raises:
         ArgumentError: If ``image_size`` is not a whole number from 1.
         DataNotFoundError: If there is no such folder.
-        DataFormatError: If a split, a class or an image is missing or damaged.
+        DataFormatError: If a split, a class or an image is missing or damaged; for an image of a split that is not held
+            in memory, when it is decoded.
     """
     if not isinstance(image_size, int) or image_size < 1:
         raise ArgumentError(f"image_size: got {image_size!r}, needs a whole number of pixels, at least 1")
@@ -83,34 +83,18 @@ def _class_names(split: Path) -> tuple[str, ...]:
 
 
 def _read_split(split: Path, classes: tuple[str, ...], size: int) -> ImageSplit:
-    paths: list[Path] = []
+    names: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = _image_paths(split / name)
+        found = _image_names(split, name)
         if not found and (split / name).is_dir():
             raise DataFormatError(f"{split / name}: has no images ({', '.join(sorted(SUFFIXES))})")
-        paths += found
+        names += found
         labels += [label] * len(found)
-    images = np.empty((len(paths), size, size, 3), np.uint8)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # Pillow decodes and resizes without the lock
-        for index, image in enumerate(pool.map(lambda path: _read_image(path, size), paths)):
-            images[index] = image
-    return ImageSplit(images, np.array(labels, np.int64))
+    return split_of(ImageFiles(split, names, size), np.array(labels, np.int64))
 
 
-def _image_paths(folder: Path) -> list[Path]:
-    """The images in a folder and below, without what file managers hide there."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-
-
-def _read_image(path: Path, size: int) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # Pillow's plugins raise what their parsers meet: OSError, SyntaxError, struct.error, …
-        raise DataFormatError(f"{path}: the image cannot be decoded ({error}); it may be truncated") from error
-    return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC))
+def _image_names(split: Path, name: str) -> list[str]:
+    """The images in a class's folder and below, from the split on, without what file managers hide there."""
+    paths = sorted(path.relative_to(split) for path in (split / name).rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [str(path) for path in paths if not any(part.startswith(".") for part in path.parts[1:])]

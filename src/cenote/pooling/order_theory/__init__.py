@@ -1,6 +1,7 @@
 """Order Theory in the Context of Machine Learning (arXiv 2412.06097): pooling by the order of a window's entries."""
 
 from cenote.pooling.order_theory.enumeration import all_posets, labelled_posets
+from cenote.pooling.order_theory.linear_stacks import integer_network, linear_network
 from cenote.pooling.order_theory.networks import IntegerLayer, network_of_tropical, tropical_of_network
 from cenote.pooling.order_theory.operad import compose_networks, compose_polynomials, compose_polytopes
 from cenote.pooling.order_theory.order_polytope import OrderPolytope
@@ -26,8 +27,10 @@ __all__ = [
     "compose_networks",
     "compose_polynomials",
     "compose_polytopes",
+    "integer_network",
     "is_series_parallel",
     "labelled_posets",
+    "linear_network",
     "network_of_tropical",
     "poset_network",
     "poset_of_polynomial",

@@ -17,7 +17,7 @@ from cenote.pooling.order_theory import polytope_pictures, poset_pictures, table
 from cenote.pooling.order_theory.enumeration import all_posets
 from cenote.pooling.order_theory.filter_text import broken, filter_text
 from cenote.pooling.order_theory.four_points import HASSE, NAMES, resolve_poset
-from cenote.pooling.order_theory.gradient_reach import expected_reach
+from cenote.pooling.order_theory.gradient_reach import expected_reach, no_update_probability
 from cenote.pooling.order_theory.hasse import draw_text
 from cenote.pooling.order_theory.order_polytope import OrderPolytope
 from cenote.pooling.order_theory.poset import Poset
@@ -26,8 +26,17 @@ from cenote.pooling.order_theory.poset_networks import is_series_parallel
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-_TABLE_WIDTH = 132
+_TABLE_WIDTH = 136
 """Columns of the table of the sixteen: it is unreadable when wrapped, and a narrow terminal scrolls."""
+
+_COLUMNS = ("", "poset", "up-sets", "linear ext.", "facets", "volume", "filter")
+
+_LEGEND = """\
+a, b, c, d are points 1 to 4 (top left, top right, bottom left, bottom right of a window); r is the ReLU.
+With gradient: expected number of entries, for independent symmetric input. A poset that is its own dual updates half of
+them; the others are estimated from 524,288 windows of normal values (seed 0), with the standard error.
+No update: probability that no entry of such a window receives gradient. It is exact where every component is a chain;
+the others are estimated from the same windows, with a standard error below 0.001."""
 
 _MOST_POINTS = 200
 """A diagram of more points shows nothing."""
@@ -69,11 +78,11 @@ def table(
         named = {f"{index}: {NAMES[index]}": Poset.from_hasse(text) for index, text in enumerate(HASSE)}
         plots.save(poset_pictures.draw_diagrams(named), png)
     rows = Table(box=None, pad_edge=False)
-    for column in ("", "poset", "up-sets", "linear ext.", "facets", "volume", "filter", "with gradient", "Table 9, %"):
+    for column in (*_COLUMNS, "with gradient", "no update", "Table 9, %"):
         rows.add_column(column, justify="left" if column in ("poset", "filter") else "right", no_wrap=True)
     for index, (text, printed) in enumerate(zip(HASSE, table9.TABLE, strict=True)):
         each = Poset.from_hasse(text)
-        polytope, reach = OrderPolytope(each), expected_reach(each)
+        polytope, reach, none = OrderPolytope(each), expected_reach(each), no_update_probability(each)
         rows.add_row(
             f"{index}",
             NAMES[index],
@@ -83,20 +92,17 @@ def table(
             f"{polytope.volume}",
             table9.closed_form(index),
             f"{reach.mean:.3f} ± {reach.standard_error:.3f}" if reach.standard_error else f"{reach.mean:g} exactly",
+            f"{none.mean:.3f}" if none.standard_error else f"{Fraction(none.mean)}",
             f"{printed.mean:.2f} ± {printed.std:.3f}",
         )
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, _TABLE_WIDTH)
-    console.print(rows)
+    console.print(rows, "", _LEGEND, sep="\n")
     console.print(
-        "\na, b, c, d are points 1 to 4 (top left, top right, bottom left, bottom right of a window); r is the ReLU.\n"
-        "With gradient: expected number of entries, for independent symmetric input. A poset that is its own dual "
-        "updates half of them;\nthe others are estimated from 524,288 windows of normal values (seed 0), with the "
-        "standard error.\n"
         f"Table 9: mean and standard deviation of {table9.SEEDS} trainings, as printed in the paper. The largest "
-        f"difference, {table9.largest_difference():.2f} points, is below the\n"
-        f"{table9.simultaneous_half_width():.2f} points that differences must exceed to be told from chance together "
-        "(Tukey, 95 %); that does not show that the filters are equal."
+        f"difference, {table9.largest_difference():.2f} points, is\n"
+        f"below the {table9.simultaneous_half_width():.2f} points that differences must exceed to be told from chance "
+        "together (Tukey, 95 %); that does not show that\nthe filters are equal."
     )
     if png is not None:
         console.print(f"picture: {png}", soft_wrap=True)
@@ -115,7 +121,7 @@ def compare(
     for column in ("pooling", "vertices of the polytope", "of (1, 2, 3)", "of (1, -2, 3)"):
         rows.add_column(column, overflow="fold")
     for name, polytope in polytopes.items():
-        corners = " ".join("(" + ", ".join(f"{y:.3g}" for y in vertex) + ")" for vertex in polytope.vertices)
+        corners = " ".join("(" + ",".join(f"{y:.3g}" for y in vertex) + ")" for vertex in polytope.vertices)
         rows.add_row(name, corners, *(f"{polytope.support(x):.3g}" for x in ((1, 2, 3), (1, -2, 3))))
     Console(highlight=False, markup=False).print(rows)
     if png is not None:

@@ -43,7 +43,7 @@ def filter_text(poset: Poset, names: Sequence[str] | None = None) -> str:
 
     Example:
         >>> filter_text(Poset.from_hasse("1<2<4, 1<3<4"))
-        'r(x4 + max(r(x2) + r(x3), x2 + x3 + x1))'
+        'r(x4 + max(r(x2) + r(x3), x1 + x2 + x3))'
         >>> filter_text(Poset.chain(200))
         'max over the 201 up-sets F of the sum of x_i over i in F'
     """
@@ -52,47 +52,59 @@ def filter_text(poset: Poset, names: Sequence[str] | None = None) -> str:
         raise ArgumentError(f"names must be as many as the points, {poset.n}, got {len(called)}")
     if poset.n <= _MOST_POINTS:
         try:
-            return _nested(poset, called)
+            return " + ".join(_Formula(poset, called).terms((1 << poset.n) - 1)) or "0"
         except _TooLongError:
             pass
     return f"max over the {poset.count_up_sets():,} up-sets F of the sum of x_i over i in F"
 
 
-def _nested(poset: Poset, names: Sequence[str]) -> str:
-    above = bitmasks.closure(poset.n, poset.covers)
-    under = bitmasks.below(above)
-    related, unrelated = neighbours(above)
+class _Formula:
+    """The filter of a poset; sets of points are bit masks."""
 
-    def everything(inside: int) -> tuple[str, ...]:
-        return tuple(names[point] for point in points(inside))
+    def __init__(self, poset: Poset, names: Sequence[str]) -> None:
+        self._names = names
+        self._above = bitmasks.closure(poset.n, poset.covers)
+        self._under = bitmasks.below(self._above)
+        self._related, self._unrelated = neighbours(self._above)
+        self.terms = cache(self._terms)
 
-    @cache
-    def terms(inside: int) -> tuple[str, ...]:
+    def _terms(self, inside: int) -> tuple[str, ...]:
         """The summands of the filter of some points."""
-        if inside.bit_count() <= 1:
-            return tuple(f"r({name})" for name in everything(inside))
-        parts = components(inside, related)
+        if not inside:
+            return ()
+        parts = components(inside, self._related)
         if len(parts) > 1:
-            return _short([term for part in parts for term in terms(part)])
-        parts = components(inside, unrelated)
-        if len(parts) > 1:
-            top = max(parts, key=lambda part: (under[part.bit_length() - 1] & inside).bit_count())
-            return _on_top(everything(top), terms(top), terms(inside & ~top))
-        pivot = max(points(inside), key=lambda point: (related[point] & inside).bit_count())
-        raised = (above[pivot] | 1 << pivot) & inside
-        without = terms(inside & ~(under[pivot] | 1 << pivot))
-        return _maximum(without, (*everything(raised), *terms(inside & ~raised)))
+            return _short([term for part in parts for term in self.terms(part)])
+        under_relu = self._under_relu(inside)
+        if under_relu is not None:
+            return _short([f"r({' + '.join(under_relu)})"])
+        top = self._highest(inside)
+        if top != inside:
+            return _maximum(self.terms(top), self._with_all_of(top, inside & ~top))
+        pivot = max(points(inside), key=lambda point: (self._related[point] & inside).bit_count())
+        raised = (self._above[pivot] | 1 << pivot) & inside
+        without = self.terms(inside & ~(self._under[pivot] | 1 << pivot))
+        return _maximum(without, (*self._every(raised), *self.terms(inside & ~raised)))
 
-    return " + ".join(terms((1 << poset.n) - 1)) or "0"
+    def _under_relu(self, inside: int) -> tuple[str, ...] | None:
+        """The summands of g where the filter of connected points is r(g): where a single point is on top."""
+        top = self._highest(inside)
+        return (*self._every(top), *self.terms(inside & ~top)) if top.bit_count() == 1 else None
 
+    def _with_all_of(self, top: int, low: int) -> tuple[str, ...]:
+        """The summands of s_Q + f_P, or of s_Q + g where f_P = r(g): max(f_Q, s_Q + g) is the same, for f_Q ≥ s_Q."""
+        under_relu = self._under_relu(low) if len(components(low, self._related)) == 1 else None
+        if under_relu is None:
+            return (*self._every(top), *self.terms(low))
+        return (*self._every(top | self._highest(low)), *under_relu[1:])
 
-def _on_top(whole: tuple[str, ...], alone: tuple[str, ...], below: tuple[str, ...]) -> tuple[str, ...]:
-    """max(f_Q, s_Q + f_P) for Q on top of P."""
-    if len(whole) == 1:
-        return _short([f"r({' + '.join((*whole, *below))})"])
-    if len(below) == 1 and below[0].startswith("r("):  # s_Q + r(…) adds to s_Q + … only s_Q, and f_Q is no less
-        below = (below[0][2:-1],)
-    return _maximum(alone, (*whole, *below))
+    def _highest(self, inside: int) -> int:
+        """The part of an ordinal sum that is above all others; all points if they are no ordinal sum."""
+        parts = components(inside, self._unrelated)
+        return max(parts, key=lambda part: (self._under[part.bit_length() - 1] & inside).bit_count())
+
+    def _every(self, inside: int) -> tuple[str, ...]:
+        return tuple(self._names[point] for point in points(inside))
 
 
 def _maximum(*sums: tuple[str, ...]) -> tuple[str, ...]:
