@@ -95,7 +95,9 @@ class MetaFormerBlock(nn.Module):
         check_map(x, self.dim)
         mixed = self.token_mixer(self.norm1(x))
         if mixed.shape != x.shape:
-            raise ArgumentError(f"mixer must keep the shape {tuple(x.shape)} of the map, it returned {tuple(mixed.shape)}")
+            raise ArgumentError(
+                f"mixer must keep the shape {tuple(x.shape)} of the map, it returned {tuple(mixed.shape)}"
+            )
         x = self._joined(x, self.drop_path1(mixed), self.layer_scale1)
         if self.mlp is None:
             return x
@@ -150,7 +152,7 @@ class ChannelMlp(nn.Module):
         batch, _, height, width = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(batch * height * width, -1)
         pieces = []
-        for some in rows.split(_ROWS * torch.get_num_threads()):
+        for some in torch.split(rows, _ROWS * torch.get_num_threads()):
             hidden = self.fc1.of_rows(some)
             hidden = torch.ops.aten.gelu_(hidden) if type(self.act) is nn.GELU else self.act(hidden)
             pieces.append(self.fc2.of_rows(hidden))

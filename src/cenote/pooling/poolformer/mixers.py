@@ -155,7 +155,8 @@ class Surroundings(NamedTuple):
         """Return H and W, or refuse a mixer that has to know them."""
         if self.resolution is None:
             raise ArgumentError(
-                f"mixer {mixer!r} is built for maps of one height and width: give a network image_size, a block resolution"
+                f"mixer {mixer!r} is built for maps of one height and width: a network needs image_size for it, a "
+                "block resolution"
             )
         return self.resolution
 
@@ -195,9 +196,7 @@ def build_mixer(mixer: Mixer, block: Surroundings) -> nn.Module:
             return built
     elif callable(mixer):
         return _Function(mixer)
-    raise ArgumentTypeError(
-        f"mixer must be a name, a module, a class of modules or a function of maps, got {mixer!r}"
-    )
+    raise ArgumentTypeError(f"mixer must be a name, a module, a class of modules or a function of maps, got {mixer!r}")
 
 
 def _tokens(x: Tensor) -> Tensor:
@@ -207,7 +206,7 @@ def _tokens(x: Tensor) -> Tensor:
 
 def _map(tokens: Tensor, like: Tensor) -> Tensor:
     """(B, H·W, C) → (B, C, H, W), in the memory order that ``_tokens`` undoes."""
-    return tokens.transpose(1, 2).unflatten(2, like.shape[2:])
+    return tokens.transpose(1, 2).reshape(like.shape)
 
 
 def _check_resolution(x: Tensor, resolution: tuple[int, int], mixer: str) -> None:

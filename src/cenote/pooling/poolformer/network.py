@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypedDict, TypeVar, Unpack
+from itertools import accumulate
+from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,6 @@ from cenote.pooling.poolformer.norms import build_norm
 
 Head = Literal["official", "timm"]
 Patch = tuple[int, int, int]
-T = TypeVar("T")
 
 
 class BlockOptions(TypedDict, total=False):
@@ -63,7 +63,7 @@ class PoolFormer(nn.Module):
             ``MetaFormerBlock``.
 
     Shapes:
-        (B, in_channels, H, W) → (B, K); with ``features_only`` a tuple of maps (B, dims[k], H_k, W_k), where H_k is about
+        (B, in_channels, H, W) → (B, K); with ``features_only`` a tuple of maps (B, dims[k], H_k, W_k), H_k about
         H / strides[k].
 
     Raises:
@@ -101,24 +101,17 @@ class PoolFormer(nn.Module):
         _check_sizes(depths, dims, num_classes, in_channels, patch)
         self.channels, self.in_channels, self.features_only = tuple(dims), in_channels, features_only
         self.strides = tuple(patch[1] * 2**stage for stage in range(len(depths)))
-        norms = _each("norm", norm, len(depths))
-        mixers, embedded = _each("mixer", mixer, len(depths)), _each("positions", positions, len(depths))
+        mixers: list[Mixer] = _each("mixer", mixer, len(depths))
+        norms: list[str] = _each("norm", norm, len(depths))
+        embedded: list[bool] = _each("positions", positions, len(depths))
         sizes = _map_sizes(image_size, patch, len(depths))
-        rates = iter(torch.linspace(0, drop_path, sum(depths)).tolist())
+        rates = _rising(drop_path, depths)
         self.stem = Downsampling(in_channels, dims[0], patch)
         self.stages = nn.Sequential()
         for stage, (dim, size) in enumerate(zip(dims, sizes, strict=True)):
+            options = {"layer_scale": layer_scale, "resolution": size, **block}
             blocks = [
-                MetaFormerBlock(
-                    dim,
-                    mixers[stage],
-                    norms[stage],
-                    layer_scale=layer_scale,
-                    drop_path=next(rates),
-                    resolution=size,
-                    **block,
-                )
-                for _ in range(depths[stage])
+                MetaFormerBlock(dim, mixers[stage], norms[stage], drop_path=rate, **options) for rate in rates[stage]
             ]
             down = Downsampling(dims[stage - 1], dim, (3, 2, 1)) if stage else nn.Identity()
             self.stages.append(Stage(down, blocks, _embedding(dim, size) if embedded[stage] else None))
@@ -183,8 +176,8 @@ class Stage(nn.Module):
         if self.positions is not None:
             if x.shape[1:] != self.positions.shape[1:]:
                 raise ArgumentError(
-                    f"x must give the maps {tuple(self.positions.shape[1:])} that the position embedding was built for, "
-                    f"got {tuple(x.shape[1:])}; image_size decides"
+                    f"x must be of the image_size that the position embeddings were built for: maps of "
+                    f"{tuple(self.positions.shape[1:])}, got {tuple(x.shape[1:])}"
                 )
             x = x + self.positions
         blocks: Tensor = self.blocks(x)
@@ -231,18 +224,25 @@ def _map_sizes(image_size: int | tuple[int, int] | None, patch: Patch, stages: i
     return sizes
 
 
-def _each(name: str, value: T | Sequence[T], stages: int) -> list[T]:
+def _rising(last: float, depths: Sequence[int]) -> list[list[float]]:
+    """Probabilities that rise linearly over the blocks of all stages, from 0 to ``last``."""
+    steps = max(1, sum(depths) - 1)
+    before = accumulate(depths, initial=0)
+    return [
+        [last * (start + index) / steps for index in range(depth)] for start, depth in zip(before, depths, strict=False)
+    ]
+
+
+def _each(name: str, value: Any, stages: int) -> list[Any]:
     """One value for each stage."""
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        return [value] * stages  # type: ignore[list-item]
+    if not isinstance(value, list | tuple):
+        return [value] * stages
     if len(value) != stages:
         raise ArgumentError(f"{name} must be one value or {stages}, one a stage, got {len(value)}: {value!r}")
     return list(value)
 
 
-def _check_sizes(
-    depths: Sequence[int], dims: Sequence[int], num_classes: int, in_channels: int, patch: Patch
-) -> None:
+def _check_sizes(depths: Sequence[int], dims: Sequence[int], num_classes: int, in_channels: int, patch: Patch) -> None:
     if not depths or len(depths) != len(dims) or min(*depths, *dims) < 1:
         raise ArgumentError(f"depths and dims must be equally many numbers from 1, got {depths} and {dims}")
     if num_classes < 0 or in_channels < 1:

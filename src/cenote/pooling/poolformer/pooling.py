@@ -42,7 +42,7 @@ class Pooling(nn.Module):
             raise ArgumentError(
                 f"size must be an odd number from 1, got {size!r}: an even window has no centre, so maps would shift"
             )
-        self.size = int(size)
+        self.size: int = int(size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the window means of ``x`` minus ``x``."""
