@@ -76,7 +76,7 @@ CONTROLS: Mapping[str, dict[str, Any]] = {
     "random matrix": {"mixer": "random"},
     "pool 5": {"pool_size": 5},
     "pool 7": {"pool_size": 7},
-    "chain of a 3×3 window": {"mixer": PosetMixing},
+    "chain of a 3×3 window": {"mixer": PosetMixing()},
     "pool, then attention": {},
     "LayerNorm": {"norm": "ln"},
     "BatchNorm": {"norm": "bn"},

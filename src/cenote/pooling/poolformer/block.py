@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import StochasticDepth
 
 from cenote.errors import ArgumentError
 from cenote.pooling.poolformer.checks import check_map
@@ -15,8 +14,8 @@ from cenote.pooling.poolformer.linear import PointwiseConv
 from cenote.pooling.poolformer.mixers import Mixer, Surroundings, build_mixer
 from cenote.pooling.poolformer.norms import build_norm
 
-_ROWS = 1024
-"""Positions whose hidden values are computed together, a thread: a few megabytes, which a core's cache still holds."""
+_AT_ONCE = 1 << 20
+"""Hidden values of an MLP that a thread computes at once: a few megabytes, which a core's caches still hold."""
 
 
 class MetaFormerBlock(nn.Module):
@@ -82,13 +81,13 @@ class MetaFormerBlock(nn.Module):
         self.norm1 = build_norm(norm, dim)
         self.token_mixer = build_mixer(mixer, Surroundings(dim, resolution, pool_size, head_dim))
         self.layer_scale1 = _scale(dim, layer_scale)
-        self.drop_path1 = StochasticDepth(drop_path, "row")
+        self.drop_path1 = DropPath(drop_path)
         self.mlp: ChannelMlp | None = None
         if mlp_ratio is not None:
             self.norm2 = build_norm(norm, dim)
             self.mlp = ChannelMlp(dim, mlp_ratio, activation, dropout)
             self.layer_scale2 = _scale(dim, layer_scale)
-            self.drop_path2 = StochasticDepth(drop_path, "row")
+            self.drop_path2 = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
@@ -152,7 +151,8 @@ class ChannelMlp(nn.Module):
         batch, _, height, width = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(batch * height * width, -1)
         pieces = []
-        for some in torch.split(rows, _ROWS * torch.get_num_threads()):
+        at_once = max(1, _AT_ONCE * torch.get_num_threads() // self.fc1.out_channels)
+        for some in torch.split(rows, at_once):
             hidden = self.fc1.of_rows(some)
             hidden = torch.ops.aten.gelu_(hidden) if type(self.act) is nn.GELU else self.act(hidden)
             pieces.append(self.fc2.of_rows(hidden))
@@ -181,6 +181,32 @@ class LayerScale(nn.Module):
     def factors(self) -> Tensor:
         """Return the factors (C, 1, 1), as they are broadcast over a map."""
         return self.scale.view(-1, 1, 1)
+
+
+class DropPath(nn.Module):
+    """In training, drop a sample's map with a probability and scale the others up; also called stochastic depth.
+
+    Args:
+        probability: At least 0, below 1.
+
+    Shapes:
+        (B, C, H, W) → (B, C, H, W).
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``x``, in training with some samples dropped."""
+        if not self.training or not self.probability:
+            return x
+        kept = 1 - self.probability
+        return x * x.new_empty(len(x), 1, 1, 1).bernoulli_(kept).div_(kept)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in ``repr(model)``."""
+        return f"{self.probability:g}"
 
 
 def _scale(dim: int, start: float | None) -> LayerScale | nn.Identity:

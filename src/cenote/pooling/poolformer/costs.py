@@ -1,8 +1,6 @@
-"""What a network costs, without running it."""
+"""What a network costs: the multiply-adds of one image."""
 
 from __future__ import annotations
-
-import copy
 
 import torch
 from torch import nn
@@ -10,12 +8,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def multiply_adds(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Count the multiply-adds of one image (C, H, W) with torch's counter, on shapes alone.
+    """Count the multiply-adds of one image (C, H, W) with torch's counter.
 
     Convolutions and matrix products count, attention's among them; additions do not, so pooling counts 0, nor do norms
-    and activations. These are the conventions of the counter the paper used.
+    and activations. These are the conventions of the counter the paper used. A model on the meta device is counted
+    without being computed.
     """
-    shapes = copy.deepcopy(model).to("meta").eval()
-    with FlopCounterMode(display=False) as counter:  # with gradients on: the fused layers of inference are not counted
-        shapes(torch.empty(1, *image_shape, device="meta"))
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        with FlopCounterMode(display=False) as counter:  # with gradients: layers fused for inference are not counted
+            model(torch.zeros(1, *image_shape, device=device))
+    finally:
+        model.train(training)
     return int(counter.get_total_flops()) // 2

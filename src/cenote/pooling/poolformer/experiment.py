@@ -1,8 +1,8 @@
 """Does the layout of the block carry the accuracy, or the mixer inside it?
 
-One small MetaFormer of twelve blocks, of which each arm changes one thing: the mixer, the norm, or what else the block is
-made of. Arms of a seed have the same images, order, augmentation and schedule, and the same initial weights wherever
-they share them.
+One small MetaFormer of twelve blocks, of which each arm changes one thing: the mixer, the norm, or what else the block
+is made of. Arms of a seed have the same images, order, augmentation and schedule, and the same initial weights
+wherever they share them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import nn
-from torchvision.models import vit_b_16
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab.classification import ClassificationSettings, parameters, sources, step_times, subset
@@ -137,7 +136,7 @@ def _layer_scales(trial: Trial, model: PoolFormer, *, each_block: bool) -> Itera
     blocks = [block for block in model.modules() if isinstance(block, MetaFormerBlock)]
     for branch in ("mixer", "mlp"):
         name = "layer_scale1" if branch == "mixer" else "layer_scale2"
-        sizes = [float(getattr(block, name).scale.abs().mean()) for block in blocks if hasattr(block, name)]
+        sizes = [float(getattr(block, name).scale.detach().abs().mean()) for block in blocks if hasattr(block, name)]
         if sizes:
             yield trial.record(f"{branch}_scale", sum(sizes) / len(sizes))
         for place, size in enumerate(sizes if each_block else (), start=1):
@@ -155,9 +154,10 @@ def _field(
 
 
 def _counts(trial: Trial) -> Iterator[Record]:
-    """Count the multiply-adds of the two models the paper compares; DeiT-B has the layers of torchvision's ViT-B/16."""
+    """Count the multiply-adds of the two models the paper compares; DeiT-B is a MetaFormer of twelve attention blocks."""
     with torch.device("meta"):
-        models = {"poolformer-m36": poolformer_m36(), "deit-b": vit_b_16()}
+        deit = PoolFormer((12,), (768,), mixer="attention", norm="ln", head_dim=64, layer_scale=None, patch=(16, 16, 0))
+        models = {"poolformer-m36": poolformer_m36(), "deit-b": deit}
     for name, model in models.items():
         yield trial.record("macs", float(multiply_adds(model, (3, 224, 224))), arm=name)
 
@@ -190,15 +190,15 @@ def differs(settings: PoolFormerSettings) -> Sequence[str]:
     return (
         f"The paper trains S12 on ImageNet-1K for 300 epochs; this is {blocks} in {len(settings.depths)} stages of "
         f"{' and '.join(map(str, settings.dims))} channels, on at most {settings.train_images:,} images of "
-        f"{', '.join(settings.data)} for {counted(settings.epochs, 'epoch')}, with {counted(settings.seeds, 'seed')} for "
-        f"the arms of the claims and {min(settings.control_seeds, settings.seeds)} for the others.",
-        f"Layer scales start from {settings.layer_scale:g} instead of 1e-5: in so short a training, 1e-5 would leave every "
-        "mixer unused and make all arms alike.",
+        f"{', '.join(settings.data)} for {counted(settings.epochs, 'epoch')}, with {counted(settings.seeds, 'seed')} "
+        f"for the arms of the claims and {min(settings.control_seeds, settings.seeds)} for the others.",
+        f"Layer scales start from {settings.layer_scale:g} instead of 1e-5: in so short a training, 1e-5 would leave "
+        "every mixer unused and make all arms alike.",
         "Attention and spatial MLP take the place of the mixer in the same network instead of the networks DeiT and "
         "ResMLP, so that they cost more multiply-adds than pooling at equal depth and width.",
         "Weight decay is for matrices and kernels only, in every arm; there is no Mixup, CutMix or RandAugment.",
-        "Multiply-adds are those of torch's counter, to which pooling counts 0; DeiT-B is counted as torchvision's "
-        "ViT-B/16, which has the same layers.",
+        "Multiply-adds are those of torch's counter, to which pooling counts 0; DeiT-B is counted without its "
+        "class token.",
         "Without skip, layer scales stay: the norm behind them takes their size out again.",
     )
 

@@ -109,7 +109,7 @@ class PoolFormer(nn.Module):
         self.stem = Downsampling(in_channels, dims[0], patch)
         self.stages = nn.Sequential()
         for stage, (dim, size) in enumerate(zip(dims, sizes, strict=True)):
-            options = {"layer_scale": layer_scale, "resolution": size, **block}
+            options: dict[str, Any] = {"layer_scale": layer_scale, "resolution": size, **block}
             blocks = [
                 MetaFormerBlock(dim, mixers[stage], norms[stage], drop_path=rate, **options) for rate in rates[stage]
             ]

@@ -41,6 +41,6 @@ def effective_receptive_field(model: PoolFormer, images: Tensor, *, most_bins: i
         model.train(training)
     field = gradient.abs().sum(1).mean(0)
     if most_bins is not None:
-        size = [min(side, most_bins) for side in field.shape]
+        size = min(field.shape[0], most_bins), min(field.shape[1], most_bins)
         field = F.adaptive_avg_pool2d(field[None, None], size)[0, 0]
     return field / field.sum()
