@@ -16,7 +16,6 @@ from cenote.lab import plots
 from cenote.lab.style import BASELINE, CONTROL, QUIET, SUBJECT, WIDTH, house_style, ticks
 
 SUBJECT_ARM = "pool-mixer"
-LINES = ("pool-mixer", "identity-mixer", "depthwise-mixer", "attention-mixer", "pool-without-skip")
 
 COSTS = {
     "parameters": ("parameters (thousands)", 1e-3),
@@ -128,8 +127,8 @@ def draw_layer_scales(data: str, records: Sequence[Record], folder: Path) -> Ite
     """Draw the mean size of the mixers' learned layer scales, block by block, of the first seed."""
     found: dict[str, dict[float, float]] = defaultdict(dict)
     for record in records:
-        if record.metric == "mixer_scale_of_block" and record.arm in LINES and record.x is not None:
-            found[record.arm][record.x] = record.value
+        if record.metric == "mixer_scale_of_block" and record.unit is not None:
+            found[record.arm][float(record.unit.removeprefix("block-"))] = record.value
     if not found:
         return
     series = {
