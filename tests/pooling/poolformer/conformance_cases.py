@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from cenote.pooling import MetaFormerBlock, PoolFormer, Pooling
 from tests.conformance.case import Case, normal
@@ -30,9 +30,10 @@ CASES = (
     _block("attention", mixer="attention", head_dim=2, norm="ln"),
     _block("random", mixer="random", resolution=(3, 2), norm="bn", skip=False),
     _block("function", 6, 3, 2, dim=6, mixer=_turned, norm="none", mlp_ratio=None, layer_scale=None),
-    _block("all", pool_size=5, mlp_ratio=1.0, drop_path=0.2, dropout=0.2),
+    _block("all", activation=nn.ReLU, pool_size=5, mlp_ratio=1.0, drop_path=0.2, dropout=0.2),
     _network("pool"),
-    _network("depthwise", 1, 5, 4, mixer="dwconv", depths=(1,), dims=(4,), norm="ln", in_channels=1, head="timm"),
+    _network("depthwise", 1, 5, 4, mixer="dwconv", depths=(1,), dims=(4,), norm="ln", in_channels=1, head="timm",
+        num_classes=3, layer_scale=None, patch=(3, 2, 1)),
     _network(
         "features", mixer=("pool", "spatial"), features_only=True, feature_norms=True, image_size=4, positions=True,
         drop_path=0.0,

@@ -90,7 +90,12 @@ class MetaFormerBlock(nn.Module):
             self.drop_path2 = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output."""
+        """Return the block's output.
+
+        Raises:
+            ArgumentError: If ``x`` is no map of ``dim`` channels, or the mixer changes its shape.
+            ArgumentTypeError: If ``x`` is no floating-point tensor.
+        """
         check_map(x, self.dim)
         mixed = self.token_mixer(self.norm1(x))
         if mixed.shape != x.shape:

@@ -113,7 +113,6 @@ def _training(trial: Trial, settings: PoolFormerSettings, data: ImageClassificat
     test = data.test
     score = float("nan") if log.diverged else accuracy(model, test.images, test.labels, log.normalization)
     yield trial.record("accuracy", score)
-    yield trial.record("training_seconds", log.seconds)
     if log.diverged:
         return
     kept = trial.seed == settings.first_seed and trial.arm in LOOKED_INTO

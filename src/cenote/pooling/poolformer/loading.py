@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +16,7 @@ from torch import Tensor
 from cenote.errors import ArgumentError, ArgumentTypeError
 from cenote.pooling.poolformer.network import PoolFormer
 
-Source = Mapping[str, Tensor] | str | PathLike[str]
+Source = Mapping[str, Any] | str | PathLike[str]
 
 _WRAPPERS = ("state_dict", "model", "state_dict_ema")
 """Keys under which training scripts keep a state in a larger file."""

@@ -109,7 +109,8 @@ class SpatialLinear(nn.Module):
             ArgumentError: If the map has another height or width than built for.
         """
         _check_resolution(x, self.resolution, "spatial")
-        return _map(self.fc(_tokens(x).transpose(1, 2)).transpose(1, 2), x)
+        mixed = torch.matmul(self.fc.weight, _tokens(x)) + self.fc.bias.unsqueeze(1)
+        return _map(mixed, x)
 
 
 class DepthwiseConv(nn.Conv2d):
