@@ -146,7 +146,8 @@ class ChannelMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the MLP makes of ``x``."""
-        if torch.is_grad_enabled() or self.training or torch.compiler.is_compiling() or x.device.type != "cpu":
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if torch.is_grad_enabled() or self.training or traced or x.device.type != "cpu":
             hidden = F.dropout(self.act(self.fc1(x)), self.dropout, self.training)
             return F.dropout(self.fc2(hidden), self.dropout, self.training)
         return self._in_pieces(x)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from cenote.catalog.results import Figure, Record
@@ -55,6 +55,14 @@ class PoolFormerSettings(ClassificationSettings):
     def loader_options(self, data: str) -> dict[str, object]:
         """Return the resolution for a folder of images; other data sets have one of their own."""
         return {"image_size": self.image_size} if data == "imagefolder" else {}
+
+    @model_validator(mode="after")
+    def _buildable(self) -> Self:
+        if len(self.depths) != len(self.dims) or min(*self.depths, *self.dims) < 1:
+            raise ValueError(f"depths and dims must be equally many numbers from 1, not {self.depths} and {self.dims}")
+        if any(dim % self.head_dim for dim in self.dims):
+            raise ValueError(f"dims must be multiples of head_dim ({self.head_dim}); they are {self.dims}")
+        return self
 
     @property
     def shape(self) -> Shape:

@@ -143,7 +143,8 @@ class PoolFormer(nn.Module):
                 f"x must have at least {self.strides[-1]} × {self.strides[-1]} pixels, the network's stride, got shape "
                 f"{tuple(x.shape)}"
             )
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        # As ``contiguous`` with a memory format, which torch.func does not have.
+        x = self.stem(x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
         maps = []
         for stage in self.stages:
             x = stage(x)
