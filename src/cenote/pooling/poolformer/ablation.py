@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cenote.pooling import PosetPool2d
+from cenote.pooling.order_theory.pooling import PosetPool2d
 from cenote.pooling.poolformer.network import Patch, PoolFormer
 
 
