@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from cenote.pooling import MetaFormerBlock, PoolFormer, Pooling, PosetPool2d
-from cenote.pooling.poolformer import block as block_module
 from cenote.pooling.poolformer.block import ChannelMlp, DropPath
 from cenote.pooling.poolformer.mixers import Attention, RandomMixing, SpatialLinear, Surroundings, build_mixer
 from cenote.pooling.poolformer.norms import build_norm
@@ -152,18 +151,29 @@ def test_without_layer_scale_nothing_is_scaled() -> None:
     torch.testing.assert_close(block(x), 2 * x, **EXACT)
 
 
-@pytest.mark.parametrize("activation", [nn.GELU, nn.ReLU, nn.SiLU])
-def test_an_mlp_in_pieces_is_the_mlp(activation: type[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_module, "_AT_ONCE", 64)  # four positions
+@pytest.mark.parametrize("activation", [nn.GELU, nn.ReLU, nn.SiLU, lambda: nn.GELU("tanh")])
+def test_an_mlp_without_gradients_is_the_mlp(activation: Any) -> None:
     mlp, x = ChannelMlp(4, activation=activation).double(), normal(3, 4, 5, 3)
-    whole = mlp(x)
-    assert whole.requires_grad
+    with_gradients = mlp(x)
+    assert with_gradients.requires_grad
     with torch.no_grad():
         before = x.clone()
         for maps in (x, x.contiguous(memory_format=torch.channels_last)):
-            torch.testing.assert_close(mlp(maps), whole.detach(), **EXACT)
+            torch.testing.assert_close(mlp(maps), with_gradients.detach(), **EXACT)
         assert torch.equal(x, before)
-        assert mlp(x[:0]).shape == (0, 4, 5, 3)
+
+
+def test_hooks_see_what_the_layers_gave() -> None:
+    """Without gradients the hidden values are overwritten, but not where somebody looks at them."""
+    mlp, x, seen = ChannelMlp(4).double(), normal(1, 4, 3, 3), {}
+    for name in ("fc1", "act", "fc2"):
+        mlp.get_submodule(name).register_forward_hook(lambda *call, name=name: seen.update({name: call[2]}))
+    with torch.no_grad():
+        out = mlp(x)
+        hidden = F.conv2d(x, mlp.fc1.weight, mlp.fc1.bias)
+    torch.testing.assert_close(seen["fc1"], hidden, **EXACT)
+    torch.testing.assert_close(seen["act"], F.gelu(hidden), **EXACT)
+    assert torch.equal(seen["fc2"], out)
 
 
 def test_dropped_paths_are_whole_samples_and_keep_the_mean() -> None:

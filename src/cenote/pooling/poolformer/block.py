@@ -14,9 +14,6 @@ from cenote.pooling.poolformer.linear import PointwiseConv
 from cenote.pooling.poolformer.mixers import Mixer, Surroundings, build_mixer
 from cenote.pooling.poolformer.norms import build_norm
 
-_AT_ONCE = 1 << 20
-"""Hidden values of an MLP that a thread computes at once: a few megabytes, which a core's caches still hold."""
-
 
 class MetaFormerBlock(nn.Module):
     """Mix positions, then channels, each behind a norm and beside a skip.
@@ -146,23 +143,18 @@ class ChannelMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the MLP makes of ``x``."""
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        if torch.is_grad_enabled() or self.training or traced or x.device.type != "cpu":
-            hidden = F.dropout(self.act(self.fc1(x)), self.dropout, self.training)
-            return F.dropout(self.fc2(hidden), self.dropout, self.training)
-        return self._in_pieces(x)
+        hidden = self._activated(self.fc1(x))
+        hidden = F.dropout(hidden, self.dropout, self.training)
+        return F.dropout(self.fc2(hidden), self.dropout, self.training)
 
-    def _in_pieces(self, x: Tensor) -> Tensor:
-        """Take some positions at a time, since the hidden values of all of them are memory written and read twice."""
-        batch, _, height, width = x.shape
-        rows = x.permute(0, 2, 3, 1).reshape(batch * height * width, -1)
-        pieces = []
-        at_once = max(1, _AT_ONCE * torch.get_num_threads() // self.fc1.out_channels)
-        for some in torch.split(rows, at_once):
-            hidden = self.fc1.of_rows(some)
-            hidden = torch.ops.aten.gelu_(hidden) if type(self.act) is nn.GELU else self.act(hidden)
-            pieces.append(self.fc2.of_rows(hidden))
-        return torch.cat(pieces).view(batch, height, width, -1).permute(0, 3, 1, 2)
+    def _activated(self, hidden: Tensor) -> Tensor:
+        """Overwrite the hidden values, the largest map of the network, where nobody else holds them."""
+        watched = any(module._forward_hooks for module in (self.fc1, self.act))
+        if torch.is_grad_enabled() or watched or type(self.act) is not nn.GELU or self.act.approximate != "none":
+            activated: Tensor = self.act(hidden)
+            return activated
+        overwritten: Tensor = torch.ops.aten.gelu_(hidden)
+        return overwritten
 
 
 class LayerScale(nn.Module):

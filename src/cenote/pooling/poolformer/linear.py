@@ -23,11 +23,7 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of ``x``."""
-        return self.of_rows(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-    def of_rows(self, rows: Tensor) -> Tensor:
-        """Return the outputs (…, C') at positions (…, C)."""
-        return F.linear(rows, self.weight.flatten(1), self.bias)
+        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 def linear(inside: int, outside: int, *, bias: bool = True) -> nn.Linear:

@@ -161,9 +161,7 @@ def draw_fields(data: str, records: Sequence[Record], folder: Path) -> Iterator[
         return
     file = f"receptive-fields-{data}.png"
     relative = [np.log10(np.maximum(each * each.size, 1e-3)) for each in maps.values()]
-    drawn = plots.grid(
-        relative, titles=list(maps), columns=len(maps), label="log₁₀ share, 0 is an even share", centre=0.0
-    )
+    drawn = plots.grid(relative, titles=list(maps), columns=len(maps), label="log₁₀ of the share", centre=0.0)
     plots.save(drawn, folder / file)
     said = ", ".join(f"{arm} {_half(each):.0%}" for arm, each in maps.items())
     yield Figure(
