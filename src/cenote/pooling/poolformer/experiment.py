@@ -246,7 +246,7 @@ experiment = Experiment(
             timing_seconds=0.02,
         ),
         "laptop": PoolFormerSettings(
-            data=("cifar10",), seeds=8, train_images=20_000, test_images=10_000, epochs=5, batch_size=128
+            data=("cifar10",), seeds=8, train_images=20_000, test_images=10_000, epochs=4, batch_size=128
         ),
         "paper": PoolFormerSettings(
             data=("imagefolder",),
