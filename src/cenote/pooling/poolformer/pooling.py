@@ -47,7 +47,8 @@ class Pooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the window means of ``x`` minus ``x``."""
         check_map(x)
-        return F.avg_pool2d(x, self.size, stride=1, padding=self.size // 2, count_include_pad=False) - x
+        means = F.avg_pool2d(x, self.size, stride=1, padding=self.size // 2, count_include_pad=False)
+        return means.sub_(x)  # in place: no derivative needs the means
 
     def extra_repr(self) -> str:
         """Describe the layer in ``repr(model)``."""
