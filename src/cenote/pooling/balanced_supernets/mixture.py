@@ -90,7 +90,8 @@ class Mixture:
         total = torch.zeros((), device=self._device)
         with randomness_of(self.seed, epoch):
             checks = _endless(val, epoch, self._device)
-            for step, (path, draw, batch) in enumerate(zip(paths, draws, train, strict=False), epoch * steps):
+            # The batches come first, so that they are asked until they end: loaders clean up behind the last.
+            for step, (batch, path, draw) in enumerate(zip(train, paths, draws, strict=False), epoch * steps):
                 probabilities = assign(scale * self.accuracies[[path]], log_marginals)[0]
                 model = _drawn(probabilities, draw)
                 total += self._train(model, self.configs[path], batch, self.recipe.rate(step, epochs * steps))

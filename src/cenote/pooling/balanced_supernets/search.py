@@ -192,6 +192,7 @@ class PoolingSearch:
         if resume is not None:
             losses = resume["losses"].tolist()
             restore_order(train, val, resume)
+            self.losses_ = tuple(losses)
             if len(losses) >= epochs:  # interrupted behind its last epoch
                 self._mixture = self._prepare(next(self._begin(train, epochs))[0], resume)
         for epoch in range(len(losses), epochs):
@@ -242,7 +243,8 @@ class PoolingSearch:
         assert self._mixture is not None
         self.assignment_ = self._mixture.assignment(self.temperature[1])
         self.steps_ = self._mixture.steps
-        self.score_matrix_ = self._mixture.evaluate(val, epochs)
+        with randomness_of(self.seed, epochs):
+            self.score_matrix_ = self._mixture.evaluate(val, epochs)
 
     def state(self) -> State:
         """Return the search between two epochs, for ``fit(resume=...)``: tensors by name, which safetensors can hold.
