@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from cenote.errors import ArgumentError
@@ -38,15 +37,15 @@ def by_hand(widths: tuple[int, ...], blocks: tuple[int, ...], side: int, channel
 def test_operations_are_those_of_the_convolutions_and_the_head(blocks: tuple[int, ...]) -> None:
     widths = (4, 4, 6, 6, 8, 8)
     network = pooled_network(resnet_units(widths, channels=2, classes=5), blocks_to_config(blocks))
-    assert count_flops(network, torch.zeros(1, 2, 16, 16)) == by_hand(widths, blocks, 16, 2, 5)
-    assert count_flops(network, torch.zeros(3, 2, 16, 16)) == 3 * by_hand(widths, blocks, 16, 2, 5)
+    assert count_flops(network, (1, 2, 16, 16)) == by_hand(widths, blocks, 16, 2, 5)
+    assert count_flops(network, (3, 2, 16, 16)) == 3 * by_hand(widths, blocks, 16, 2, 5)
     assert network.training  # left in the mode it was in
 
 
 def test_resnet20s_placements_span_a_factor_of_eight() -> None:
     units = resnet_units()
     early, late = (
-        count_flops(pooled_network(units, blocks_to_config(blocks)), torch.zeros(1, 3, 32, 32)) / 2e6
+        count_flops(pooled_network(units, blocks_to_config(blocks)), (1, 3, 32, 32)) / 2e6
         for blocks in ((1, 1, 8), (8, 1, 1))
     )
     assert early == pytest.approx(18, abs=0.7)  # millions of multiplications
@@ -56,7 +55,7 @@ def test_resnet20s_placements_span_a_factor_of_eight() -> None:
 def test_latencies_are_one_for_each_network_and_repeat_and_late_poolings_take_longer() -> None:
     units = resnet_units((16,) * 4)
     networks = [pooled_network(units, blocks_to_config(blocks)) for blocks in ((1, 1, 2), (4,))]
-    seconds = measure_latencies(networks, torch.zeros(1, 3, 96, 96), repeats=7)
+    seconds = measure_latencies(networks, (1, 3, 96, 96), repeats=7)
     assert seconds.shape == (2, 7)
     assert (seconds > 0).all()
     fast, slow = np.median(seconds, axis=1)
@@ -71,7 +70,7 @@ def test_a_budget_keeps_what_costs_no_more() -> None:
 
 def test_a_latency_budget_measures_medians() -> None:
     networks = [nn.Conv2d(1, 1, 1), nn.Conv2d(1, 8, 3)]
-    costs = LatencyBudget(limit=1.0, repeats=3).costs(networks, torch.zeros(1, 1, 8, 8))
+    costs = LatencyBudget(limit=1.0, repeats=3).costs(networks, (1, 1, 8, 8))
     assert costs.shape == (2,)
     assert within(LatencyBudget(1.0), costs) == [0, 1]
 
@@ -87,16 +86,16 @@ def test_numbers_that_measure_nothing_are_refused() -> None:
     with pytest.raises(ArgumentError, match="repeats must be at least 1, got 0"):
         LatencyBudget(1.0, repeats=0)
     with pytest.raises(ArgumentError, match="networks and repeats must be at least 1, got 0 and 3"):
-        measure_latencies([], torch.zeros(1, 1, 8, 8), repeats=3)
+        measure_latencies([], (1, 1, 8, 8), repeats=3)
 
 
 def test_memory_is_added_up() -> None:
     layers = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 36, 3))
-    x = torch.zeros(5, 1, 8, 8)
-    memory = training_memory(layers, x, models=3)
+    x = (5, 1, 8, 8)
+    memory = training_memory(layers, (5, 1, 8, 8), models=3)
     weights = 4 * (18 + 72 * 3 + 3)
     assert (memory.weights, memory.momentum) == (3 * weights, 3 * weights)
     # The input, for the convolution's gradient, and the ReLU's output, which the linear layer keeps too.
     assert memory.activations == 4 * 5 * (64 + 72)
     assert memory.total == 6 * weights + memory.activations
-    assert training_memory(layers, x).activations == memory.activations  # only one model takes a step
+    assert training_memory(layers, (5, 1, 8, 8)).activations == memory.activations  # only one model takes a step

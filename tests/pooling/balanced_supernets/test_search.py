@@ -212,7 +212,7 @@ def test_retraining_gives_a_plain_network_with_new_weights() -> None:
 
 def test_a_budget_leaves_out_what_costs_more() -> None:
     costs = FlopsBudget(1).costs([PoolingSearch(backbone, 2).network(b) for b in ((1, 1, 2), (1, 2, 1), (2, 1, 1))],
-                                 torch.zeros(1, 1, 8, 8))  # fmt: skip
+                                 (1, 1, 8, 8))  # fmt: skip
     search = fitted(constraint=FlopsBudget(float(costs[1])), epochs=1)
     assert search.configs_ == CONFIGS[:2]
     assert search.score_matrix_.shape == search.assignment_.shape == (2, 2)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -16,14 +16,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from cenote.errors import ArgumentError
 from cenote.pooling.balanced_supernets.balancing import FloatArray
 
+Shape: TypeAlias = tuple[int, int, int, int]
+"""Of images: (B, C, H, W)."""
+
 
 class Budget(Protocol):
     """A limit that placements have to keep, such as ``FlopsBudget`` and ``LatencyBudget``."""
 
     limit: float
 
-    def costs(self, networks: Sequence[nn.Module], image: Tensor) -> FloatArray:
-        """Return the cost of each network for an image (1, C, H, W)."""
+    def costs(self, networks: Sequence[nn.Module], shape: Shape) -> FloatArray:
+        """Return the cost of each network for images of a shape (B, C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,9 @@ class FlopsBudget:
     def __post_init__(self) -> None:
         _check_limit(self.limit)
 
-    def costs(self, networks: Sequence[nn.Module], image: Tensor) -> FloatArray:
-        """Return the operations of each network for an image (1, C, H, W)."""
-        return np.array([count_flops(network, image) for network in networks], dtype=np.float64)
+    def costs(self, networks: Sequence[nn.Module], shape: Shape) -> FloatArray:
+        """Return the operations of each network for images of a shape (B, C, H, W)."""
+        return np.array([count_flops(network, shape) for network in networks], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,13 @@ class LatencyBudget:
         if self.repeats < 1:
             raise ArgumentError(f"repeats must be at least 1, got {self.repeats}")
 
-    def costs(self, networks: Sequence[nn.Module], image: Tensor) -> FloatArray:
-        """Return the seconds of each network for an image (1, C, H, W)."""
-        return np.median(measure_latencies(networks, image, repeats=self.repeats), axis=1)
+    def costs(self, networks: Sequence[nn.Module], shape: Shape) -> FloatArray:
+        """Return the seconds of each network for images of a shape (B, C, H, W)."""
+        return np.median(measure_latencies(networks, shape, repeats=self.repeats), axis=1)
 
 
 @torch.no_grad()
-def count_flops(network: nn.Module, images: Tensor) -> int:
+def count_flops(network: nn.Module, shape: Shape) -> int:
     """Return the operations of convolutions and matrix products in a forward pass, in evaluation mode.
 
     A multiplication and its addition are two operations. What goes over a map value by value, such as norms and
@@ -85,49 +88,50 @@ def count_flops(network: nn.Module, images: Tensor) -> int:
 
     Args:
         network: The network; left in the mode it was in.
-        images: What it is given.
+        shape: Of the images.
 
     Shapes:
-        Images (B, C, H, W).
+        Images (B, C, H, W), zeros.
 
     Example:
-        >>> count_flops(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 32, 32)) == 2 * 8 * 3 * 9 * 32 * 32
+        >>> count_flops(nn.Conv2d(3, 8, 3, padding=1), (1, 3, 32, 32)) == 2 * 8 * 3 * 9 * 32 * 32
         True
     """
     counter = FlopCounterMode(display=False)
     training = network.training
     with counter:
-        network.eval()(images)
+        network.eval()(_blank(network, shape))
     network.train(training)
     return int(counter.get_total_flops())
 
 
 @torch.no_grad()
-def measure_latencies(networks: Sequence[nn.Module], images: Tensor, *, repeats: int = 15) -> FloatArray:
+def measure_latencies(networks: Sequence[nn.Module], shape: Shape, *, repeats: int = 15) -> FloatArray:
     """Return the seconds of forward passes, all networks in turns so that a slow moment meets all of them.
 
     Source: arXiv 2306.11982 compares placements whose weights are equal and whose time is not.
 
     Args:
-        networks: The networks, on the device of the images; put into evaluation mode.
-        images: What each is given.
+        networks: The networks, on one device; put into evaluation mode.
+        shape: Of the images.
         repeats: Passes of each network, after two that are not counted.
 
     Returns:
         Seconds (networks, repeats).
 
     Shapes:
-        Images (B, C, H, W).
+        Images (B, C, H, W), zeros.
 
     Raises:
         ArgumentError: If there is no network or no repeat.
 
     Example:
-        >>> measure_latencies([nn.Conv2d(3, 8, 3)], torch.zeros(1, 3, 32, 32), repeats=4).shape
+        >>> measure_latencies([nn.Conv2d(3, 8, 3)], (1, 3, 32, 32), repeats=4).shape
         (1, 4)
     """
     if not networks or repeats < 1:
         raise ArgumentError(f"networks and repeats must be at least 1, got {len(networks)} and {repeats}")
+    images = _blank(networks[0], shape)
     seconds = np.empty((len(networks), repeats + 2))
     for turn in range(repeats + 2):
         for index, network in enumerate(networks):
@@ -157,21 +161,21 @@ class TrainingMemory:
         return self.weights + self.momentum + self.activations
 
 
-def training_memory(network: nn.Module, images: Tensor, *, models: int = 1) -> TrainingMemory:
+def training_memory(network: nn.Module, shape: Shape, *, models: int = 1) -> TrainingMemory:
     """Return the bytes of weights, momentum and activations while one of several equal models takes a step.
 
     Source: arXiv 2306.11982; a mixture of M SuperNets has M sets of weights, and activations of one.
 
     Args:
         network: One of the models, in the mode it is in.
-        images: A training batch.
+        shape: Of a training batch.
         models: Their number.
 
     Shapes:
-        Images (B, C, H, W).
+        Images (B, C, H, W), zeros.
 
     Example:
-        >>> memory = training_memory(nn.Conv2d(3, 8, 3, bias=False), torch.zeros(2, 3, 32, 32), models=4)
+        >>> memory = training_memory(nn.Conv2d(3, 8, 3, bias=False), (2, 3, 32, 32), models=4)
         >>> memory.weights == memory.momentum == 4 * 8 * 3 * 9 * 4
         True
     """
@@ -186,10 +190,18 @@ def training_memory(network: nn.Module, images: Tensor, *, models: int = 1) -> T
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = network(images)  # held until the end, so that no place in memory is counted for two tensors
+        output = network(
+            _blank(network, shape)
+        )  # held until the end, so that no place in memory is counted for two tensors
     activations = sum(kept.values())
     del output
     return TrainingMemory(weights, weights, activations)
+
+
+def _blank(network: nn.Module, shape: Shape) -> Tensor:
+    """Images on the device and of the data type of a network's weights."""
+    weight = next(network.parameters(), torch.empty(0))
+    return torch.zeros(shape, dtype=weight.dtype, device=weight.device)
 
 
 def within(budget: Budget, costs: FloatArray) -> list[int]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
-import torch
 from pydantic import Field, field_validator, model_validator
 
 from cenote.catalog.results import DataSource, Figure, Record
@@ -206,17 +205,18 @@ def _searched(trial: Trial, seed: int, settings: BalancedSettings, data: ImageCl
 
 
 def _costs(trial: Trial, settings: BalancedSettings, data: ImageClassification) -> Iterator[Record]:
-    image = torch.zeros(1, data.train.image_shape[2], *data.train.image_shape[:2])
+    height, width, channels = data.train.image_shape
+    shape = (1, channels, height, width)
     search = search_of(SINGLE, settings, data, seed=0)
     networks = {blocks_text(blocks): search.network(blocks) for blocks in settings.placements}
-    seconds = measure_latencies(list(networks.values()), image, repeats=5 * settings.timing_repeats)
+    seconds = measure_latencies(list(networks.values()), shape, repeats=5 * settings.timing_repeats)
     for (name, network), row in zip(networks.items(), seconds, strict=True):
-        yield trial.record("flops", float(count_flops(network, image)), arm=name)
+        yield trial.record("flops", float(count_flops(network, shape)), arm=name)
         for repeat, value in enumerate(row):
             yield trial.record("latency_ms", 1e3 * value, arm=name, unit=f"repeat-{repeat}")
-    largest = max(networks.values(), key=lambda network: count_flops(network, image))
+    largest = max(networks.values(), key=lambda network: count_flops(network, shape))
     for arm, (models, _) in SEARCHES.items():
-        memory = training_memory(largest.train(), image.expand(settings.batch_size, -1, -1, -1), models=models)
+        memory = training_memory(largest.train(), (settings.batch_size, channels, height, width), models=models)
         for part in ("weights", "momentum", "activations"):
             yield trial.record(f"{part}_bytes", float(getattr(memory, part)), arm=arm)
     yield from _seconds(trial, settings, data)

@@ -223,7 +223,8 @@ class PoolingSearch:
         self.configs_ = self.all_configs
         if self.constraint is not None:
             networks = [pooled_network(units, config, self.pool).eval() for config in self.all_configs]
-            kept = within(self.constraint, self.constraint.costs(networks, images[:1]))
+            channels, height, width = images.shape[1:]
+            kept = within(self.constraint, self.constraint.costs(networks, (1, channels, height, width)))
             self.configs_ = tuple(self.all_configs[index] for index in kept)
         memory_format = memory_format_of(images)
         mixture = Mixture(
