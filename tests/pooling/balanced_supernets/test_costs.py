@@ -91,7 +91,6 @@ def test_numbers_that_measure_nothing_are_refused() -> None:
 
 def test_memory_is_added_up() -> None:
     layers = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 36, 3))
-    x = (5, 1, 8, 8)
     memory = training_memory(layers, (5, 1, 8, 8), models=3)
     weights = 4 * (18 + 72 * 3 + 3)
     assert (memory.weights, memory.momentum) == (3 * weights, 3 * weights)

@@ -194,6 +194,16 @@ def test_the_default_and_the_best_of_the_brute_force() -> None:
     assert [found[BRUTE_FORCE, "accuracy", seed] for seed in (0, 1)] == [0.5, 0.7]
 
 
+def test_a_ranking_of_equals_shows_no_association() -> None:
+    records = made_up()
+    for index, record in enumerate(records):
+        if record.arm == SINGLE and record.seed == 0:
+            records[index] = record.model_copy(update={"value": 0.25})
+    found = derived(list(derive(SETTINGS, records)))
+    assert [found[SINGLE, metric, 0] for metric in ("kendall_tau", "spearman", "pearson")] == [0, 0, 0]
+    assert found[SINGLE, "accuracy", 0] == TEST[0][0]  # the first of equals
+
+
 def test_a_diverged_search_has_no_ranking_and_no_pick() -> None:
     found = derived(list(derive(SETTINGS, made_up())))
     assert found[ALIKE, "accuracy", 0] == 0.5

@@ -157,7 +157,7 @@ class TrainingMemory:
 
     @property
     def total(self) -> int:
-        """The sum."""
+        """The sum of all three."""
         return self.weights + self.momentum + self.activations
 
 
@@ -190,9 +190,8 @@ def training_memory(network: nn.Module, shape: Shape, *, models: int = 1) -> Tra
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = network(
-            _blank(network, shape)
-        )  # held until the end, so that no place in memory is counted for two tensors
+        # Held until the end, so that no place in memory is counted for two tensors.
+        output = network(_blank(network, shape))
     activations = sum(kept.values())
     del output
     return TrainingMemory(weights, weights, activations)

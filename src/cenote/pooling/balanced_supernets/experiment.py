@@ -299,7 +299,7 @@ def _against_truth(
         yield trial.record(f"accuracy{ending}", float("nan") if diverged else own[pick])
         for name, statistic in (("kendall_tau", kendall_tau), ("spearman", spearman), ("pearson", pearson),
                                 ("regret", regret)):  # fmt: skip
-            value = float(statistic(scores[None], truth[None])[0])
+            value = float(np.nan_to_num(statistic(scores[None], truth[None])[0]))  # equals are in no order: 0
             yield trial.record(f"{name}{ending}", float("nan") if diverged else value)
         yield trial.record(f"mean_score{ending}", float(scores.mean()))
 

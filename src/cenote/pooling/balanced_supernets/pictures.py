@@ -105,7 +105,7 @@ def draw_scatter(data: str, records: Sequence[Record], folder: Path, *, searches
         "accuracy with shared weights, in the model that does best. τ is that of the means."
         + _spreads(list(tested.values())),
         alt="Validation accuracy with shared weights over test accuracy alone: "
-        + ", ".join(f"{panel.title} τ {_tau(panel):.2f}" for panel in panels)
+        + ", ".join(f"{panel.title} τ {_tau(panel)}" for panel in panels)
         + f", of {len(tested)} placements.",
     )
 
@@ -168,7 +168,7 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
         if len(names) <= 12:
             for name, x, y in zip(names, panel.truth, panel.scores, strict=True):
                 axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6.5, color=QUIET)
-        axes.set_title(f"{panel.title}: τ = {_tau(panel):.2f}", pad=4)
+        axes.set_title(f"{panel.title}: τ = {_tau(panel)}", pad=4)
         axes.grid()
         axes.margins(0.12)
         axes.xaxis.set_major_locator(ticks(4))
@@ -178,8 +178,9 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
     return figure
 
 
-def _tau(panel: Panel) -> float:
-    return float(kendall_tau(panel.scores[None], panel.truth[None])[0])
+def _tau(panel: Panel) -> str:
+    tau = float(kendall_tau(panel.scores[None], panel.truth[None])[0])
+    return "undefined" if np.isnan(tau) else f"{tau:.2f}"
 
 
 # --- assignment ---------------------------------------------------------------------------------------------------
