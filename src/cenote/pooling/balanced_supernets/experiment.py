@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
+from torch import nn
 
 from cenote.catalog.results import DataSource, Figure, Record
 from cenote.lab import classification
@@ -159,6 +160,11 @@ class Halves(NamedTuple):
             loaders.append(Batches(split.images, split.labels, self.normalization, recipe, seed=seed))
         return loaders[0], loaders[1]
 
+    def accuracy(self, network: nn.Module, split: ImageSplit, settings: BalancedSettings) -> float:
+        """Return a network's accuracy on a split; in small batches, whose maps fit the processor's cache."""
+        size = settings.batch_size
+        return accuracy(network, split.images, split.labels, self.normalization, batch_size=size)
+
 
 def search_of(arm: str, settings: BalancedSettings, data: ImageClassification, seed: int) -> PoolingSearch:
     """Return the search of an arm; all arms of a seed begin with the same first model."""
@@ -183,7 +189,7 @@ def _trained_alone(trial: Trial, seed: int, settings: BalancedSettings, data: Im
     (blocks,) = (each for each in settings.placements if blocks_text(each) == trial.arm)
     network = search_of(SINGLE, settings, data, seed).retrain(train, settings.epochs, blocks=blocks)
     for metric, split in (("validation_accuracy", halves.val), ("test_accuracy", data.test)):
-        yield trial.record(metric, accuracy(network, split.images, split.labels, halves.normalization))
+        yield trial.record(metric, halves.accuracy(network, split, settings))
 
 
 def _searched(trial: Trial, seed: int, settings: BalancedSettings, data: ImageClassification) -> Iterator[Record]:
@@ -235,7 +241,7 @@ def _seconds(trial: Trial, settings: BalancedSettings, data: ImageClassification
         for blocks in settings.placements:
             train, _ = halves.batches(settings, trial.data, seed=0)
             network = own.retrain(train, settings.epochs, blocks=blocks)
-            accuracy(network, halves.val.images, halves.val.labels, halves.normalization)
+            halves.accuracy(network, halves.val, settings)
 
     timed = {BRUTE_FORCE: brute_force, SINGLE: lambda: search(SINGLE), MIXTURE: lambda: search(MIXTURE)}
     timings = time_interleaved(timed, repeats=settings.timing_repeats, min_seconds=settings.timing_seconds)
@@ -391,10 +397,10 @@ experiment = Experiment(
         "laptop": BalancedSettings(
             data=("cifar10", "fashion-mnist", PUBLISHED),
             seeds=8,
-            train_images=8_192,
+            train_images=6_144,
             test_images=5_000,
-            epochs=6,
-            search_epochs=12,
+            epochs=7,
+            search_epochs=14,
             widths=(8, 8, 16, 16, 32, 32),
         ),
         "paper": BalancedSettings(
