@@ -71,6 +71,12 @@ def test_images_too_small_for_so_many_poolings() -> None:
         PoolingSearch(backbone, 2).fit(small, loader(24, seed=9), 1)
 
 
+def test_batches_that_are_no_images() -> None:
+    vectors = [(torch.zeros(4, 6), torch.zeros(4, dtype=torch.int64))]
+    with pytest.raises(ArgumentError, match=r"images must be of shape \(B, C, H, W\), got \(4, 6\)"):
+        PoolingSearch(backbone, 2).fit(vectors, loader(24, seed=9), 1)
+
+
 def test_a_pooling_that_does_not_halve() -> None:
     with pytest.raises(ArgumentError, match=r"pool must halve height and width, but it turns \(8, 8\) into \(2, 2\)"):
         PoolingSearch(backbone, 2, pool=nn.MaxPool2d(4)).fit(loader(), loader(24, seed=9), 1)

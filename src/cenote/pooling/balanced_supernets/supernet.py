@@ -137,9 +137,11 @@ def check_units(units: nn.Sequential, n_pools: int, images: Tensor, pool: Pool =
         pool: Halves a map.
 
     Raises:
-        ArgumentError: If the images are too small to be halved as often, a unit changes height or width, or the pooling
-            does not halve.
+        ArgumentError: If the images are not (B, C, H, W) or too small to be halved as often, a unit changes height or
+            width, or the pooling does not halve.
     """
+    if images.ndim != 4:
+        raise ArgumentError(f"images must be of shape (B, C, H, W), got {tuple(images.shape)}")
     side = min(images.shape[2:])
     if side < 2**n_pools:
         raise ArgumentError(
