@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait as futures_wait
 from pathlib import Path
 from types import ModuleType
@@ -290,6 +290,44 @@ def test_a_failing_trial_is_named_with_the_cause(desk: Any, run_tally: Run) -> N
     with pytest.raises(RunError, match=message) as caught:
         run_tally()
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_what_follows_from_all_trials_is_derived_once_and_judged(
+    tally: ModuleType, run_tally: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records of a trial alone cannot say how far it lies from the mean of all."""
+    seen: list[int] = []
+
+    def derive(settings: Any, records: Sequence[Record]) -> Iterator[Record]:
+        seen.append(len(records))
+        mean = sum(record.value for record in records) / len(records)
+        for record in records:
+            yield record.model_copy(update={"metric": "distance", "value": record.value - mean})
+
+    monkeypatch.setattr(tally, "experiment", dataclasses.replace(tally.experiment, derive=derive))
+    claim = tally.card.claims[0].model_copy(update={"metric": "distance"})
+    result, folder = run_tally(card=tally.card.model_copy(update={"claims": (claim,)}))
+    measured, derived = result.records[: len(SMOKE)], result.records[len(SMOKE) :]
+    assert seen == [len(SMOKE)]
+    assert [record.metric for record in measured + derived] == ["score"] * len(SMOKE) + ["distance"] * len(SMOKE)
+    assert sum(record.value for record in derived) == pytest.approx(0, abs=1e-12)
+    assert [verdict.claim for verdict in result.verdicts] == ["gain"]
+    assert all(record.metric == "score" for trial in folder.trials().values() for record in trial.records)
+
+
+def test_a_failing_derivation_says_that_the_trials_are_kept(
+    tally: ModuleType, run_tally: Run, desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(settings: Any, records: Sequence[Record]) -> Iterator[Record]:
+        raise ZeroDivisionError("asked to fail")
+
+    whole = tally.experiment
+    monkeypatch.setattr(tally, "experiment", dataclasses.replace(whole, derive=fail))
+    with pytest.raises(RunError, match="derived from the records: ZeroDivisionError: asked to fail; the same command"):
+        run_tally()
+    monkeypatch.setattr(tally, "experiment", whole)
+    run_tally()
+    assert desk.ran() == MEASURED
 
 
 def test_an_error_that_says_it_all_keeps_its_type(desk: Any, run_tally: Run) -> None:

@@ -110,6 +110,10 @@ class Context:
         return value
 
 
+def _nothing(settings: Settings, records: Sequence[Record]) -> Iterable[Record]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Experiment(Generic[S]):
     """An experiment as data and functions; a paper's ``experiment.py`` defines one as ``experiment``."""
@@ -126,6 +130,8 @@ class Experiment(Generic[S]):
     """Draws the run's pictures into a folder."""
     differs: Callable[[S], Iterable[str]]
     """Says what differs from the paper at these settings, a sentence each."""
+    derive: Callable[[S, Sequence[Record]], Iterable[Record]] = _nothing
+    """Adds what follows from the records of all trials together, such as a rank correlation over their results."""
     designed: frozenset[str] = frozenset()
     """Data sets generated so that a claim must hold; they get no verdict."""
 

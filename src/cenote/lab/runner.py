@@ -98,7 +98,7 @@ def run(
         if folder.finished:  # by another process, just before this one held the lock
             return folder.result(), folder
         _work(card, settings, trials, folder, context, workers, on_progress)
-        records = _in_order(trials, folder)
+        records = _with_derived(experiment, settings, _in_order(trials, folder))
         figures = _draw(experiment, settings, records, context, folder.path)
         result = Result(
             **folder.header().model_dump(exclude={"schema_version", "data"}),
@@ -176,6 +176,18 @@ def _in_order(trials: Sequence[Trial], folder: RunFolder) -> tuple[Record, ...]:
     """The records in the order of the trials, however they were finished."""
     finished = folder.trials()
     return tuple(record for trial in trials for record in finished[trial.key].records)
+
+
+def _with_derived(experiment: Experiment[Any], settings: Settings, records: tuple[Record, ...]) -> tuple[Record, ...]:
+    try:
+        return (*records, *experiment.derive(settings, records))
+    except CenoteError:
+        raise
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise RunError(
+            f"nothing could be derived from the records: {problem}; the same command resumes the run"
+        ) from error
 
 
 def _draw(
