@@ -341,7 +341,7 @@ def _report(data: ObjectDetection, settings: DetectorSettings, measured: Measure
         "",
         f"Trained on {len(data.train):,} images, tested on {len(data.test):,} at an overlap of 0.5.",
         *([data.note] if data.note else []),
-        *([f"No test image shows {', '.join(measured.missing)}: nothing is known of them."] * bool(measured.missing)),
+        *_unseen(measured.missing),
         f"Scoring {settings.proposals:,} windows of an image takes {measured.milliseconds:,.0f} ms (median, "
         f"{counted(torch.get_num_threads(), 'thread')}). No class can have a higher AP than its proposals have recall, "
         "unless box regression brings a window closer.",
@@ -362,6 +362,13 @@ def _report(data: ObjectDetection, settings: DetectorSettings, measured: Measure
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _unseen(names: Sequence[str], most: int = 8) -> Iterator[str]:
+    """Say of which classes nothing was measured, if of any."""
+    if names:
+        others = f" and {counted(len(names) - most, 'other')}" if len(names) > most else ""
+        yield f"No test image shows {', '.join(names[:most])}{others}: nothing is known of them."
 
 
 def _draw_test(path: Path, data: ObjectDetection, index: int, found: Detections) -> None:
