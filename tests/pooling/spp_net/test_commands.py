@@ -208,6 +208,9 @@ def test_what_cannot_be_is_said(trained: Path, folder: Path, tmp_path: Path) -> 
     image = str(folder / "JPEGImages" / "6.png")
     for arguments, words in (
         (("train", str(tmp_path), "--out", out), "is in neither layout"),
+        (("train", str(tmp_path / "no"), "--out", out), "no does not exist"),
+        (("show", image, "--out", out), "6.png is a file"),
+        (("run", str(trained), image, "--out", out, "--score", "nan"), "--score must be finite, got nan"),
         (("train", str(folder), "--out", str(trained)), "holds a trained detector"),
         (("train", str(folder), "--out", out, "--scales", "a"), "--scales must be whole numbers"),
         (("train", str(folder), "--out", out, "--head", "tree"), "--head must be softmax or svm"),
