@@ -101,7 +101,7 @@ def test_an_interrupted_training_goes_on_and_ends_alike(
     assert {path.name for path in tmp_path.iterdir()} == {"epoch.safetensors", "training.json"}
     assert "other settings or images" in refused("train", str(folder), "--out", str(tmp_path), *QUICK, "--seed", "1")
     monkeypatch.setattr(commands, "fit_head", fit)
-    call("train", str(folder), "--out", str(tmp_path), *QUICK)
+    assert "goes on after epoch 2 of 2" in call("train", str(folder), "--out", str(tmp_path), *QUICK)
     for name in ("detector.json", "detector.safetensors"):
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
@@ -170,9 +170,9 @@ def test_a_damaged_image_is_named_before_anything_is_written(trained: Path, fold
     (copy / "JPEGImages" / "7.png").write_bytes(b"no image")  # a test image, which is needed last
     assert "7.png: the image cannot be decoded" in refused("train", str(copy), "--out", str(out), *QUICK)
     Image.fromarray(BLOTS.train.image(7)[:48, :64]).save(copy / "JPEGImages" / "7.png")
-    words = refused("train", str(copy), "--out", str(out), *QUICK)
-    assert "image 7: is 64 × 48 pixels, but its boxes reach to" in words
-    assert words == refused("show", str(copy), "--out", str(out), "--split", "test")
+    for command in (("train", *QUICK), ("show", "--split", "test")):
+        words = refused(command[0], str(copy), "--out", str(out), *command[1:])
+        assert "image 7: is 64 × 48 pixels, but its boxes reach to" in words
     assert not out.exists() or not list(out.iterdir())
 
 
@@ -208,6 +208,9 @@ def test_what_cannot_be_is_said(trained: Path, folder: Path, tmp_path: Path) -> 
     image = str(folder / "JPEGImages" / "6.png")
     for arguments, words in (
         (("train", str(tmp_path), "--out", out), "is in neither layout"),
+        (("train", str(tmp_path / "no"), "--out", out), "no does not exist"),
+        (("show", image, "--out", out), "6.png is a file"),
+        (("run", str(trained), image, "--out", out, "--score", "nan"), "--score must be finite, got nan"),
         (("train", str(folder), "--out", str(trained)), "holds a trained detector"),
         (("train", str(folder), "--out", out, "--scales", "a"), "--scales must be whole numbers"),
         (("train", str(folder), "--out", out, "--head", "tree"), "--head must be softmax or svm"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -114,6 +115,8 @@ def train_command(
         head=head,  # type: ignore[arg-type]
         seed=seed,
     )
+    if (out / CONFIG).exists():
+        raise RunError(f"{out} holds a trained detector; name another folder with --out, or remove it")
     data = read_folder(folder)
     if not sum(len(each) for each in data.train.objects):
         raise ArgumentError(f"folder: no training image of {folder} has an object")
@@ -145,6 +148,8 @@ def run_command(
     proposals: Annotated[int, typer.Option(min=1, help="Proposed windows of an image.")] = 2000,
 ) -> None:
     """Find objects in images, and draw their boxes."""
+    if score is not None and not math.isfinite(score):
+        raise ArgumentError(f"--score must be finite, got {score}")
     trained = load_detector(detector)
     least = _shown_from(trained) if score is None else score
     paths = _images(images)
@@ -175,9 +180,11 @@ def read_folder(folder: Path) -> ObjectDetection:
     """Read a folder in Pascal VOC's or COCO's layout, whichever it is in.
 
     Raises:
-        ArgumentError: If it is in neither.
+        ArgumentError: If there is no such folder, or it is in neither.
         DataFormatError: If a file is missing or damaged.
     """
+    if not folder.is_dir():
+        raise ArgumentError(f"folder: {folder} {'is a file' if folder.exists() else 'does not exist'}")
     if (folder / "Annotations").is_dir():
         return voc.read_folder(folder, "voc")
     splits = coco.splits_of(folder)
@@ -271,8 +278,6 @@ def _begin(out: Path, settings: DetectorSettings, data: ObjectDetection) -> Stat
     _make_folder(out)
     asked = {"settings": dataclasses.asdict(settings), "classes": list(data.classes), "images": list(data.train.names)}
     text = json.dumps(asked, indent=2)
-    if (out / CONFIG).exists():
-        raise RunError(f"{out} holds a trained detector; name another folder with --out, or remove it")
     if not (out / STARTED).exists():
         write_text_atomic(out / STARTED, text)
         return None
@@ -341,7 +346,7 @@ def _report(data: ObjectDetection, settings: DetectorSettings, measured: Measure
         "",
         f"Trained on {len(data.train):,} images, tested on {len(data.test):,} at an overlap of 0.5.",
         *([data.note] if data.note else []),
-        *([f"No test image shows {', '.join(measured.missing)}: nothing is known of them."] * bool(measured.missing)),
+        *_unseen(measured.missing),
         f"Scoring {settings.proposals:,} windows of an image takes {measured.milliseconds:,.0f} ms (median, "
         f"{counted(torch.get_num_threads(), 'thread')}). No class can have a higher AP than its proposals have recall, "
         "unless box regression brings a window closer.",
@@ -362,6 +367,13 @@ def _report(data: ObjectDetection, settings: DetectorSettings, measured: Measure
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _unseen(names: Sequence[str], most: int = 8) -> Iterator[str]:
+    """Say of which classes nothing was measured, if of any."""
+    if names:
+        others = f" and {counted(len(names) - most, 'other')}" if len(names) > most else ""
+        yield f"No test image shows {', '.join(names[:most])}{others}: nothing is known of them."
 
 
 def _draw_test(path: Path, data: ObjectDetection, index: int, found: Detections) -> None:
