@@ -40,14 +40,14 @@ class SomeMethods(Methods):
 
 
 def a_result(run_id: str, **words: str) -> Result:
-    """The newest result of a paper under another name, with other words for some of its verdicts."""
+    """The newest result of a paper, under another name and of some days ago, with other words for some of its verdicts."""
     result = latest("order-theory")
     assert result is not None
     verdicts = tuple(
         each.model_copy(update={"word": words.get(f"{each.claim}_{each.data}".replace("-", "_"), each.word)})
         for each in result.verdicts
     )
-    return result.model_copy(update={"run_id": run_id, "verdicts": verdicts})
+    return result.model_copy(update={"run_id": run_id, "verdicts": verdicts, "finished": NOW - 3 * DAY})
 
 
 def a_method(*results: Result) -> Method:
