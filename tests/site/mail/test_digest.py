@@ -40,7 +40,7 @@ class SomeMethods(Methods):
 
 
 def a_result(run_id: str, **words: str) -> Result:
-    """The newest result of a paper, under another name and of some days ago, with other words for some of its verdicts."""
+    """The newest result of a paper, under another name and some days old, with some verdicts changed."""
     result = latest("order-theory")
     assert result is not None
     verdicts = tuple(
