@@ -1,4 +1,4 @@
-"""What all tests of balanced SuperNets share."""
+"""What the tests of all pooling methods share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def fixed_weights() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """As in a run, and since the tests themselves share the cores out."""
+    """As in a run, and since the tests themselves share the cores out; tests of threads ask for more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
