@@ -19,8 +19,8 @@ from cenote.lab.runs import HEADER, RECORDS, RESULT
 pytestmark = pytest.mark.slow
 
 SEEDS = 2
-TRIALS = SEEDS * 8 + 1
-"""Eight arms a seed, and the timing of all of them."""
+TRIALS = SEEDS * (8 + 2) + 2
+"""Eight arms and two theorems a seed, the timing of all arms, and the theorem that is tested on every poset."""
 
 RUN = f"""
 import sys
@@ -48,7 +48,8 @@ def test_a_run_killed_at_any_moment_is_resumed_and_ends_as_if_it_had_not_been(tm
         finish(root, jobs=2)
     resumed = read_result(folder / RESULT, figures=folder)
     assert deterministic(resumed) == deterministic(whole)
-    assert len(deterministic(whole)) == SEEDS * (8 * 3 + 1)  # three figures an arm, and the parameters of one
+    # Three figures an arm, the parameters of one and two theorems a seed; the other theorem at four numbers of points.
+    assert len(deterministic(whole)) == SEEDS * (8 * 3 + 1 + 2) + 4
     assert [record.trial for record in resumed.records] == [record.trial for record in whole.records]
     assert [path.parent.name for path in root.glob("*/*/")] == ["order-theory"]
     assert list(root.rglob("*.tmp")) == []

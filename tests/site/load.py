@@ -25,6 +25,8 @@ GROUPS = 60
 EACH = 3
 """Papers of a group: written together, so that nobody may ever see one of them without the others."""
 PREFIX = "2101."
+WRITER = "cenote-writer"
+"""What PostgreSQL calls the writer's connections."""
 
 
 # --- embedding ----------------------------------------------------------------------------------------------------
@@ -111,6 +113,7 @@ class Journal:
 def write(url: str, ready: str, journal: str, seed: int) -> None:
     """Save, change and delete groups of papers without end; each is acknowledged behind its commit."""
     draw = random.Random(seed)
+    os.environ["PGAPPNAME"] = WRITER
     file = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     database = Database(url)
     Path(ready).touch()

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, Connection, func, or_, select
+from sqlalchemy import URL, Connection, func, or_, select, text
 
 from cenote.catalog import load_cards
 from cenote.site.embedding.worker import embed_papers
@@ -158,11 +158,26 @@ def kill_one(busy: Load, draw: random.Random, database: Database) -> list[str]:
 
 def check_writer(busy: Load, database: Database) -> None:
     """While nobody writes groups: each is as it was acknowledged, but for the one that was being written."""
+    wait_for_the_last_commit(database)
     with database.read() as connection:
         seen = load.groups(connection)
     busy.journal.read_on()
     busy.journal.settle(seen)
     assert {group: title for group, title in busy.journal.state.items() if title is not None} == seen
+
+
+def wait_for_the_last_commit(database: Database) -> None:
+    """Wait until PostgreSQL has done what a killed writer had sent: it finds out only then that nobody listens."""
+    if database.dialect != "postgresql":
+        return
+    given_up = time.monotonic() + PATIENCE
+    alive = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+    while True:
+        with database.read() as connection:
+            if not connection.scalar(alive, {"name": load.WRITER}):
+                return
+        assert time.monotonic() < given_up
+        time.sleep(0.005)
 
 
 def check_vectors(connection: Connection) -> int:
