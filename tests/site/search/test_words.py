@@ -47,6 +47,18 @@ def test_papers_with_all_words_come_before_those_with_some(search: Search) -> No
     assert set(ids(search.find("noise pooling"))) == {FILTERING, POOL, POOLING}
 
 
+def test_of_papers_with_some_words_those_with_the_rarest_come_first(database: Database, tmp_path: Path) -> None:
+    common = [Paper(id=f"2001.{number:05}", title="Deep deep networks", summary="Networks.") for number in range(40)]
+    rare = Paper(id="1901.00001", title="Sieves", summary="Of zeolites, and of what they let through.")
+    both = Paper(id="1901.00002", title="Stones", summary="Of zeolites and feldspars.")
+    with database.write() as connection:
+        save_papers(connection, [*common, rare, both])
+    search = Search(database, home=tmp_path, tags={})
+    found = search.find("deep networks that simulate zeolites, feldspars ")
+    assert ids(found)[:2] == [both.id, rare.id]
+    assert len(found.hits) == 20
+
+
 def test_words_are_found_by_stem_case_and_without_accents(search: Search) -> None:
     assert ids(search.find("FILTERED")) == [FILTERING]
     for name in ("guzman", "Guzmán", "GUZMÁN", "Guzma\u0301n"):

@@ -55,6 +55,16 @@ class Fts5(TextIndex[str]):
         ranked: list[int] | None = connection.scalar(ranking, {"match": match, "most": limit})
         return ranked or []
 
+    def ranked_by_some(
+        self,
+        connection: Connection,
+        counted: Sequence[tuple[Term, int]],
+        where: Sequence[ColumnElement[bool]],
+        limit: int,
+    ) -> list[int]:
+        """Score by BM25, which knows how rare each word is."""
+        return self.ranked(connection, self.any_of([term for term, _ in counted]), where, limit)
+
     def counts(self, connection: Connection, matches: Sequence[str], limit: int) -> list[int]:
         """Count no further than the limit."""
         given = {f"match{place}": match for place, match in enumerate(matches)}

@@ -47,6 +47,25 @@ class TextIndex(ABC, Generic[Match]):
         """Score the newest papers that match; return their numbers, best first, ties by number."""
 
     @abstractmethod
+    def ranked_by_some(
+        self,
+        connection: Connection,
+        counted: Sequence[tuple[Term, int]],
+        where: Sequence[ColumnElement[bool]],
+        limit: int,
+    ) -> list[int]:
+        """Score the newest papers that have one of these words; return their numbers, best first, ties by number.
+
+        A word says the more, the fewer papers have it.
+
+        Args:
+            connection: To the store.
+            counted: Words, each with the number of papers that have it.
+            where: What must hold of a paper.
+            limit: Papers to score, at most.
+        """
+
+    @abstractmethod
     def counts(self, connection: Connection, matches: Sequence[Match], limit: int) -> list[int]:
         """Count the papers of each match, to no more than the limit."""
 
@@ -70,14 +89,14 @@ class TextIndex(ABC, Generic[Match]):
         if len(best) >= ENOUGH or len(terms) == 1:
             return best
         rarest = self._rarest(connection, terms)
-        return _each_once(best, self.ranked(connection, self.any_of(rarest), where, MOST_SCANNED))
+        return _each_once(best, self.ranked_by_some(connection, rarest, where, MOST_SCANNED))
 
     def like(self, connection: Connection, words: Sequence[str]) -> list[int]:
         """Return the papers that have the rarest of these words that more than one has, best first."""
         counts = self._counts(connection, [Term(word) for word in words], MOST_SCANNED)
-        counted = [(count, Term(word)) for count, word in zip(counts, words, strict=True) if 1 < count < MOST_SCANNED]
-        rarest = [term for _, term in sorted(counted, key=lambda pair: (pair[0], pair[1].word))[:_LIKE_WORDS]]
-        return self.ranked(connection, self.any_of(rarest), (), MOST_RANKED) if rarest else []
+        counted = [(Term(word), count) for word, count in zip(words, counts, strict=True) if 1 < count < MOST_SCANNED]
+        rarest = sorted(counted, key=lambda pair: (pair[1], pair[0].word))[:_LIKE_WORDS]
+        return self.ranked_by_some(connection, rarest, (), MOST_RANKED) if rarest else []
 
     def _affordable(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
         """Take an unfinished word for finished if enough papers have it: thousands of words begin with "con"."""
@@ -87,15 +106,15 @@ class TextIndex(ABC, Generic[Match]):
         enough = ENOUGH if len(term.word) < _LONG_PREFIX else MOST_RANKED
         return self._counts(connection, [Term(term.word)], enough) == [enough]
 
-    def _rarest(self, connection: Connection, terms: Sequence[Term]) -> list[Term]:
-        """Return the rarest words, as many as the papers that hold them can be scored."""
+    def _rarest(self, connection: Connection, terms: Sequence[Term]) -> list[tuple[Term, int]]:
+        """Return the rarest words, as many as the papers that hold them can be scored, and how many hold each."""
         counts = self._counts(connection, terms, MOST_SCANNED)
-        rarest, total = list[Term](), 0
+        rarest, total = list[tuple[Term, int]](), 0
         for count, position in sorted(zip(counts, range(len(terms)), strict=True)):
             total += count
             if rarest and total > MOST_SCANNED:
                 break
-            rarest.append(terms[position])
+            rarest.append((terms[position], count))
         return rarest
 
     def _counts(self, connection: Connection, terms: Sequence[Term], limit: int) -> list[int]:
