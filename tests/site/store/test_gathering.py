@@ -14,7 +14,7 @@ from cenote.site.papers import Paper
 from cenote.site.search import Mode, Search
 from cenote.site.store.database import Database
 from cenote.site.store.gathering import among, gathered
-from cenote.site.store.reading import find_ids, find_papers, fitting
+from cenote.site.store.reading import find_papers, fitting
 from cenote.site.store.saving import save_papers
 from cenote.site.store.tables import papers
 
@@ -49,8 +49,8 @@ def test_among_is_true_of_the_numbers_that_are_given(stocked: Database) -> None:
 def test_among_takes_more_numbers_than_a_statement_has_parameters(stocked: Database) -> None:
     numbers = numbers_of(stocked)
     with stocked.read() as connection:
-        found = find_ids(connection, range(max(numbers.values()) + 100_000))
-    assert found == {number: name for name, number in numbers.items()}
+        found = fitting(connection, range(max(numbers.values()) + 100_000))
+    assert sorted(found) == sorted(numbers.values())
 
 
 def test_gathered_values_of_one_statement_belong_together(stocked: Database) -> None:
@@ -72,12 +72,12 @@ def test_gathered_in_an_order_and_of_no_rows(stocked: Database) -> None:
         ]
 
 
-def test_ids_are_those_of_papers_that_are_there_and_fit(stocked: Database) -> None:
+def test_numbers_are_those_of_papers_that_are_there_and_fit(stocked: Database) -> None:
     numbers = numbers_of(stocked)
     first, second = numbers["2001.00000"], numbers["2001.00001"]
     with stocked.read() as connection:
-        assert find_ids(connection, []) == {}
-        assert find_ids(connection, [second, first, -1]) == {first: "2001.00000", second: "2001.00001"}
+        assert fitting(connection, []) == []
+        assert sorted(fitting(connection, [second, first, -1])) == sorted([first, second])
         assert fitting(connection, [first, second, -1], [papers.c.id > "2001.00000"]) == [second]
         assert fitting(connection, [first, -1], [papers.c.id > "2001.00000"]) == []
 
@@ -105,8 +105,8 @@ def test_sqlite_looks_numbers_up_by_the_key(sqlite: Database) -> None:
 
     event.listen(sqlite.engine, "before_cursor_execute", explain)
     with sqlite.read() as connection:
-        find_ids(connection, [1, 2])
         find_papers(connection, [1, 2])
+        fitting(connection, [1, 2])
         fitting(connection, [1, 2], [papers.c.title != ""])
     assert plans == ["SEARCH papers USING INTEGER PRIMARY KEY (rowid=?)"] * 3
 

@@ -19,13 +19,18 @@ from sqlalchemy import (
     table,
 )
 
-from cenote.site.search.asking import Term
+from cenote.site.search.asking import STOP_WORDS, Term
 from cenote.site.search.words import TextIndex, longest_title
 from cenote.site.store.gathering import gathered
 from cenote.site.store.tables import papers
 
 WEIGHTS = {"title": 10.0, "summary": 3.0, "authors": 2.0, "keywords": 5.0}
 """Of a word in each column, in the index's order."""
+
+_PHRASE = 4
+"""Words of a title that are looked for as they follow each other."""
+_TELLING = 4
+"""Words by which a longer title is looked for."""
 
 _index = table("papers_text", column("rowid"), column("title"))
 _score = -func.bm25(literal_column("papers_text"), *(literal_column(str(weight)) for weight in WEIGHTS.values()))
@@ -71,9 +76,12 @@ class Fts5(TextIndex[str]):
         return list(connection.execute(_counting(len(matches)), given | {"most": limit}).one())
 
     def titles(self, connection: Connection, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Match a phrase at the beginning of a title that is short enough."""
-        beginning = f"{{title}} : ^ {_quoted(' '.join(words))}"
-        rows = connection.execute(_TITLES, {"match": beginning, "longest": longest_title(words)})
+        """Match a phrase at the beginning of a title that is short enough, or a long title by the longest words."""
+        # A phrase is matched by reading the lists of all its words, "of" and "the" included.
+        telling = sorted({word for word in words if word not in STOP_WORDS}, key=len, reverse=True)[:_TELLING]
+        long = len(words) > _PHRASE and len(telling) == _TELLING
+        match = f"({' AND '.join(map(_quoted, telling))})" if long else f"^ {_quoted(' '.join(words))}"
+        rows = connection.execute(_TITLES, {"match": f"{{title}} : {match}", "longest": longest_title(words)})
         return [(number, title) for number, title in rows]
 
 

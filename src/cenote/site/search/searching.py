@@ -20,7 +20,7 @@ from cenote.site.search.similar import alike
 from cenote.site.search.turns import Turns, available_cores
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
-from cenote.site.store.reading import StoredPaper, find_ids, find_papers, fitting
+from cenote.site.store.reading import StoredPaper, find_papers, fitting
 from cenote.site.store.tables import papers
 
 DEPTH = 200
@@ -103,21 +103,13 @@ class Search:
         scores = fuse([by_words[:DEPTH], list(close)])
         top = max(scores.values(), default=0.0)
         scores |= {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
-        ids = find_ids(connection, scores)
-        numbers = best_first(scores, ids)
-        found = find_papers(connection, numbers[page])
         hits = [
-            Hit(
-                found[number],
-                scores[number],
-                _reasons(found[number], query, close.get(number)) if explained else (),
-            )
-            for number in numbers[page]
-            if number in found
+            Hit(stored, scores[number], _reasons(stored, query, close.get(number)) if explained else ())
+            for number, stored in _on_page(connection, scores, page)
         ]
         more = len(by_words) >= MOST_RANKED or (mode is Mode.SEMANTIC and len(close) >= MOST_CLOSE)
-        matched = max(len(numbers), len({*by_words, *close, *named}))
-        return Found(tuple(hits), len(numbers), mode, note, matched, more)
+        matched = len({*by_words, *scores})
+        return Found(tuple(hits), len(scores), mode, note, matched, more)
 
     def _by_meaning(
         self, connection: Connection, query: Query, where: Where, mode: Mode
@@ -131,7 +123,9 @@ class Search:
         snapshot = ready.vectors.current(connection)
         if not len(snapshot.numbers):
             return {}, Mode.KEYWORD, NO_VECTORS
-        return closest(connection, snapshot, ready.encoder.encode([query.text])[0], where), mode, ""
+        close = closest(connection, snapshot, ready.encoder.encode([query.text])[0], where)
+        there = set(close if where else fitting(connection, list(close)))  # the vectors of deleted papers stay
+        return {number: near for number, near in close.items() if number in there}, mode, ""
 
     def _close_to(self, connection: Connection, stored: StoredPaper, limit: int) -> dict[int, float]:
         """Return the papers closest in meaning with their similarities, closest first; none without vectors."""
@@ -167,6 +161,19 @@ def _text_index(dialect: str) -> TextIndex[Any]:
     from cenote.site.search.tsvector import TsVector  # PostgreSQL's types are loaded where it is the store
 
     return TsVector()
+
+
+def _on_page(connection: Connection, scores: Mapping[int, float], page: slice) -> list[tuple[int, StoredPaper]]:
+    """Return the papers of a page, best first; of papers with equal scores the identifiers decide."""
+    shown = sorted(scores.values(), reverse=True)[page]
+    if not shown:
+        return []
+    # Identifiers are read of no more papers than can be on the page.
+    among_them = {number: score for number, score in scores.items() if shown[-1] <= score <= shown[0]}
+    found = find_papers(connection, among_them)
+    numbers = best_first(among_them, {number: stored.paper.id for number, stored in found.items()})
+    before = sum(score > shown[0] for score in scores.values())
+    return [(number, found[number]) for number in numbers[page.start - before : page.stop - before]]
 
 
 def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from cenote.site.store.tables import vectors
 
@@ -27,6 +27,8 @@ _SKETCHED = 2 * _BLOCK
 
 _LOOKED_AT = 20
 """How many times as many vectors as are asked for are compared in full, those whose sketches are closest."""
+
+_NEWEST = select(func.max(vectors.c.written)).where(vectors.c.encoder == bindparam("encoder"))
 
 Numbers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -117,7 +119,7 @@ class Vectors:
         return self._snapshot
 
     def _newest(self, connection: Connection) -> int:
-        return connection.scalar(select(func.max(vectors.c.written)).where(vectors.c.encoder == self._encoder)) or 0
+        return connection.scalar(_NEWEST, {"encoder": self._encoder}) or 0
 
     def _read_on(self, connection: Connection) -> None:
         newest = self._newest(connection)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator, literal
+from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Dialect, Text, TypeDecorator, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
@@ -48,14 +48,18 @@ class among(FunctionElement[bool]):  # noqa: N801 - used like a function
 
     Args:
         column: Such as a table's key.
-        numbers: Any number of them, none included.
+        numbers: Any number of them, none included; or the name of a parameter that has them, in a statement that is
+            made once.
     """
 
     type = Boolean()
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[int], numbers: Sequence[int]) -> None:
-        super().__init__(column, literal(list(numbers), _Numbers()))
+    def __init__(self, column: ColumnElement[int], numbers: Sequence[int] | str) -> None:
+        if isinstance(numbers, str):
+            super().__init__(column, bindparam(numbers, type_=_Numbers()))
+        else:
+            super().__init__(column, literal(list(numbers), _Numbers()))
 
     def self_group(self, against: Any = None) -> Self:
         """Stand as it is among other conditions: written as "… = 1" SQLite would look every row up."""

@@ -17,6 +17,10 @@ Order = Literal["votes", "newest"]
 
 _COLUMNS = [column for column in papers.columns if column.name != "text_version"]
 
+# Made once: making them takes longer than looking a few papers up.
+_OF_NUMBERS = select(*_COLUMNS).where(among(papers.c.number, "numbers"))
+_THERE = select(gathered(papers.c.number)).where(among(papers.c.number, "numbers"))
+
 votes: ColumnElement[int] = func.coalesce(papers.c.upvotes, 0) + papers.c.reader_votes
 """A paper's votes, those at its source and those of this site's readers."""
 
@@ -58,21 +62,13 @@ def find_paper(connection: Connection, paper_id: str) -> StoredPaper | None:
 
 def find_papers(connection: Connection, numbers: Iterable[int]) -> dict[int, StoredPaper]:
     """Return the papers with these numbers, by number."""
-    rows = connection.execute(select(*_COLUMNS).where(among(papers.c.number, list(numbers))))
+    rows = connection.execute(_OF_NUMBERS, {"numbers": list(numbers)})
     return {row.number: _stored(row) for row in rows}
 
 
-def find_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """Return the identifiers of the papers with these numbers, by number."""
-    of_papers = select(gathered(papers.c.number), gathered(papers.c.id))
-    found, ids = connection.execute(of_papers.where(among(papers.c.number, list(numbers)))).one()
-    return dict(zip(found, ids, strict=True))
-
-
-def fitting(connection: Connection, numbers: Sequence[int], where: Sequence[ColumnElement[bool]]) -> list[int]:
+def fitting(connection: Connection, numbers: Sequence[int], where: Sequence[ColumnElement[bool]] = ()) -> list[int]:
     """Return those of the numbers whose papers are there and fulfil the conditions, in no order."""
-    of_papers = select(gathered(papers.c.number)).where(among(papers.c.number, numbers), *where)
-    found: list[int] = connection.scalar(of_papers) or []
+    found: list[int] = connection.scalar(_THERE.where(*where) if where else _THERE, {"numbers": list(numbers)}) or []
     return found
 
 
