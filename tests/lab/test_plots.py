@@ -24,7 +24,7 @@ from scipy import stats
 
 from cenote.catalog.results import Comparison, Verdict
 from cenote.errors import ArgumentError, StorageError
-from cenote.lab import plots
+from cenote.lab import labels, plots
 
 SEEDS = np.random.default_rng(0).normal(0.7, 0.004, (8, 8))
 ARMS = {
@@ -177,6 +177,16 @@ def test_lines_break_at_nan_and_write_the_positions_measured() -> None:
     assert len(axes.collections) == 1  # one band, of the only series that has one
 
 
+def test_whole_numbers_have_no_fractions_between_them() -> None:
+    for positions, expected in (([1.0, 2.0], [1, 2]), ([0.0, 1.0, 2.0, 3.0], [0, 1, 2, 3])):
+        line = plots.Line(positions, positions)
+        axes = plots.lines({"a": line}, xlabel="epoch", ylabel="y").axes[0]
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == expected
+    axes = plots.lines({"a": plots.Line([0.5, 1.0], [0, 1])}, xlabel="share", ylabel="y").axes[0]
+    assert any(tick % 1 for tick in axes.get_xticks())
+
+
 def test_lines_can_be_told_apart_without_colour() -> None:
     series = {f"arm {index}": plots.Line([0, 1], [index, index]) for index in range(len(plots.PALETTE))}
     lines = plots.lines(series, xlabel="x", ylabel="y").axes[0].lines
@@ -185,7 +195,7 @@ def test_lines_can_be_told_apart_without_colour() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_labels_are_spread_in_order(heights: list[float]) -> None:
-    moved = plots._spread_out({str(index): height for index, height in enumerate(heights)}, gap=0.05)
+    moved = labels._spread_out({str(index): height for index, height in enumerate(heights)}, gap=0.05)
     order = sorted(range(len(heights)), key=heights.__getitem__)
     ordered = [moved[str(index)] for index in order]
     assert all(after - before >= 0.05 - 1e-3 for before, after in itertools.pairwise(ordered))
@@ -280,7 +290,7 @@ matplotlib.use("svg")
 matplotlib.rcParams["font.size"] = 17
 before = dict(matplotlib.rcParams)
 from pathlib import Path
-from cenote.lab import plots
+from cenote.lab import labels, plots
 plots.save(plots.strip({{"a": [1.0, 2.0, 4.0]}}, xlabel="loss"), Path({str(tmp_path / "a.png")!r}))
 assert dict(matplotlib.rcParams) == before
 assert matplotlib.get_backend() == "svg"

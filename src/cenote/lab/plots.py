@@ -12,12 +12,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from cenote.catalog.files import write_bytes_atomic
 from cenote.catalog.results import Verdict
 from cenote.errors import ArgumentError
+from cenote.lab.labels import Point, label_ends
 from cenote.lab.style import (
     BASELINE,
     CONTROL,
@@ -385,37 +387,22 @@ def _draw_line(axes: Axes, name: str, line: Line, scale: float, colour: str, ind
 
 
 def _tick_at_measurements(axes: Axes, positions: set[float]) -> None:
-    """On a logarithmic axis, write the few positions that were measured instead of powers of ten."""
+    """Write the few positions of a logarithmic axis that were measured, and no fractions between whole numbers."""
     if axes.get_xscale() == "log" and len(positions) <= 10:
         axes.set_xticks(sorted(positions), [f"{x:g}" for x in sorted(positions)])
         axes.xaxis.minorticks_off()
+    elif axes.get_xscale() == "linear" and all(float(x).is_integer() for x in positions):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _label_ends(axes: Axes, series: Mapping[str, Line], scale: float, colours: Mapping[str, str]) -> None:
-    """Write each name beside the last finite point of its curve, moved apart where they would overlap."""
-    axes.autoscale_view()
-    to_axes = axes.transData + axes.transAxes.inverted()
-    tips: dict[str, tuple[float, float]] = {}
+    """Write each name beside the last finite point of its curve."""
+    tips = {}
     for name, line in series.items():
         finite = [(x, scale * y) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
         if finite:
-            tips[name] = finite[-1]
-    heights = _spread_out({name: float(to_axes.transform(tip)[1]) for name, tip in tips.items()}, gap=0.058)
-    for name, tip in tips.items():
-        leader = {"arrowstyle": "-", "color": colours[name], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4}
-        place = (1.03, heights[name])
-        axes.annotate(name, tip, place, "data", "axes fraction", leader, color=colours[name], va="center")
-
-
-def _spread_out(heights: Mapping[str, float], gap: float) -> dict[str, float]:
-    """Move heights apart, keeping their order, until neighbours differ by ``gap``."""
-    names = sorted(heights, key=heights.__getitem__)
-    moved = np.array([heights[name] for name in names])
-    for _ in range(200):
-        lack = np.clip(gap - np.diff(moved), 0, None) / 2
-        moved[:-1] -= lack
-        moved[1:] += lack
-    return dict(zip(names, moved.tolist(), strict=True))
+            tips[name] = Point(*finite[-1], colours[name])
+    label_ends(axes, tips)
 
 
 def _check_images(arrays: Sequence[NDArray[np.generic]], titles: Sequence[str], columns: int) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
 from cenote.lab.data import ImageClassification
+from cenote.lab.strips import Shown, draw_strip
 from cenote.lab.style import house_style
 
 _OVERLAY = 0.6
@@ -35,26 +36,16 @@ def draw_scores(
         controls: Arms drawn apart.
     """
     shown = (
-        ("accuracy", "accuracy", "test accuracy", "fraction", "Accuracy"),
-        ("map", "retrieval", "mean average precision", "fraction", "Retrieval"),
-        ("head_correlation", "heads", "mean |correlation| between heads", "", "Dependence of the heads"),
+        Shown("accuracy", "accuracy", "test accuracy", "Accuracy"),
+        Shown("map", "retrieval", "mean average precision", "Retrieval"),
+        Shown("head_correlation", "heads", "mean |correlation| between heads", "Dependence of the heads", unit=""),
     )
-    for metric, file, xlabel, unit, title in shown:
-        values: dict[str, list[float]] = {arm: [] for arm in order}
-        for record in records:
-            if record.data == data and record.metric == metric:
-                values[record.arm].append(record.value)
-        strip = plots.strip(values, xlabel=xlabel, unit=unit, highlight={"ggem"}, controls=frozenset(controls))
-        plots.save(strip, folder / f"{file}-{data}.png")
-        written = "{:.1%}" if unit == "fraction" else "{:.3f}"
-        means = ", ".join(f"{arm} {written.format(np.mean(each))}" for arm, each in values.items())
-        yield Figure(
-            file=f"{file}-{data}.png",
-            title=f"{title} on {data}",
-            caption=f"A dot is one training, a row one way of pooling; the same seed stands at the same height in all "
-            f"rows. The bar is the 95 % t interval of the mean over {seeds} seeds.",
-            alt=f"Means of the {xlabel}: {means}.",
-        )
+    caption = (
+        "A dot is one training, a row one way of pooling; the same seed stands at the same height in all rows. The bar "
+        f"is the 95 % t interval of the mean over {seeds} seeds."
+    )
+    for each in shown:
+        yield draw_strip(each, data, records, folder, subject="ggem", order=order, controls=controls, caption=caption)
 
 
 def draw_exponents(data: str, records: Sequence[Record], folder: Path) -> Iterator[Figure]:

@@ -13,16 +13,24 @@ from numpy.typing import NDArray
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
-from cenote.lab.style import BASELINE, CONTROL, QUIET, SUBJECT, WIDTH, house_style, ticks
+from cenote.lab.labels import Point, label_points
+from cenote.lab.strips import Shown, draw_strip
+from cenote.lab.style import BASELINE, CONTROL, SUBJECT, WIDTH, house_style, ticks
 
 SUBJECT_ARM = "pool-mixer"
 
 COSTS = {
     "parameters": ("parameters (thousands)", 1e-3),
     "multiply_adds": ("multiply-adds an image (millions)", 1e-6),
-    "forward_backward_ms": ("forward + backward (ms a batch)", 1.0),
+    "forward_backward_ms": ("training step (ms a batch)", 1.0),
 }
 """Metrics of cost, with their label and the factor they are drawn with."""
+
+_COLUMNS = 3
+"""In which the arms' numbers are explained."""
+
+_PANEL, _ROW = 3.6, 0.2
+"""Inches of the panels with their axes, and of a line of the explanation."""
 
 
 def draw_all(
@@ -38,30 +46,15 @@ def draw_all(
         controls: Arms drawn apart.
     """
     own = [record for record in records if record.data == data]
-    yield draw_accuracy(data, own, folder, order=order, controls=controls)
-    yield from draw_costs(data, own, folder, order=order, controls=controls)
-    yield from draw_layer_scales(data, own, folder)
-    yield from draw_fields(data, own, folder)
-
-
-def draw_accuracy(
-    data: str, records: Sequence[Record], folder: Path, *, order: Sequence[str], controls: Sequence[str]
-) -> Figure:
-    """Draw the accuracy, a dot for each training."""
-    values = {arm: _values(records, arm, "accuracy") for arm in order}
-    values = {arm: each for arm, each in values.items() if each}
-    apart = frozenset(controls) & set(values)
-    lit = {SUBJECT_ARM} & set(values)
-    strip = plots.strip(values, xlabel="test accuracy", unit="fraction", highlight=lit, controls=apart)
-    plots.save(strip, folder / f"accuracy-{data}.png")
-    means = ", ".join(f"{arm} {_percent(np.mean(each))}" for arm, each in values.items())
-    return Figure(
-        file=f"accuracy-{data}.png",
-        title=f"Accuracy of the ablation on {data}",
+    shown = Shown("accuracy", "accuracy", "test accuracy", "Accuracy of the ablation")
+    yield draw_strip(
+        shown, data, own, folder, subject=SUBJECT_ARM, order=order, controls=controls,
         caption="A dot is one training, a row one change to the same network; the same seed stands at the same height "
         "in all rows. The bar is the 95 % t interval of the mean. Rows below the gap have fewer seeds and no verdict.",
-        alt=f"Mean test accuracy: {means}.",
-    )
+    )  # fmt: skip
+    yield from draw_costs(data, own, folder, order=order, controls=controls)
+    yield from draw_layer_scales(data, own, folder, order=order)
+    yield from draw_fields(data, own, folder, order=order)
 
 
 def draw_costs(
@@ -94,36 +87,43 @@ def draw_costs(
 
 @house_style()
 def _scatter(means: Mapping[str, float], costs: Mapping[str, Mapping[str, float]], controls: frozenset[str]) -> Drawing:
-    columns = 3
-    rows = -(-len(means) // columns)
-    figure = Drawing(figsize=(WIDTH, 2.9 + 0.2 * rows))
+    """A panel for each cost; arms have numbers, since their names would cover the panels."""
+    colours = {arm: SUBJECT if arm == SUBJECT_ARM else CONTROL if arm in controls else BASELINE for arm in means}
+    rows = -(-len(means) // _COLUMNS)
+    height = _PANEL + _ROW * rows
+    figure = Drawing(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
-    foot = (0.55 + 0.2 * rows) / (2.9 + 0.2 * rows)
-    panels = figure.subplots(1, len(costs), sharey=True, gridspec_kw={"bottom": foot, "left": 0.09, "right": 0.99})
-    numbers = {arm: str(place) for place, arm in enumerate(means, start=1)}
+    place = {"bottom": (0.6 + _ROW * rows) / height, "top": 1 - 0.08 / height, "left": 0.09, "right": 0.985}
+    panels = figure.subplots(1, len(costs), sharey=True, gridspec_kw={**place, "wspace": 0.08})
+    numbers = {arm: str(number) for number, arm in enumerate(means, start=1)}
     for axes, (metric, by_arm) in zip(panels, costs.items(), strict=True):
         label, factor = COSTS[metric]
-        for arm, cost in by_arm.items():
-            colour = SUBJECT if arm == SUBJECT_ARM else CONTROL if arm in controls else BASELINE
-            axes.plot(factor * cost, 100 * means[arm], "o", color=colour, markersize=4)
-            axes.annotate(
-                numbers[arm], (factor * cost, 100 * means[arm]), (4, 2), textcoords="offset points", fontsize=8
-            )
+        points = {numbers[arm]: Point(factor * cost, 100 * means[arm], colours[arm]) for arm, cost in by_arm.items()}
+        for x, y, colour in points.values():
+            axes.plot(x, y, "o", color=colour, markersize=4, zorder=4 if colour == SUBJECT else 3)
         axes.set_xlabel(label, fontsize=8.5)
-        axes.margins(0.12)
+        axes.margins(0.14, 0.06)
         axes.grid()
         axes.xaxis.set_major_locator(ticks(4))
+        axes.yaxis.set_major_locator(ticks(8))
+        axes.autoscale_view()
+        label_points(axes, points)
     panels[0].set_ylabel("test accuracy (%)")
-    for place, (arm, number) in enumerate(numbers.items()):
-        column, row = divmod(place, rows)
-        figure.text(
-            0.09 + 0.31 * column, 0.2 * (rows - row) / (2.9 + 0.2 * rows) - 0.015, f"{number}  {arm}",
-            color=SUBJECT if arm == SUBJECT_ARM else QUIET, fontsize=8.5,
-        )  # fmt: skip
+    _name_numbers(figure, numbers, colours, rows)
     return figure
 
 
-def draw_layer_scales(data: str, records: Sequence[Record], folder: Path) -> Iterator[Figure]:
+def _name_numbers(figure: Drawing, numbers: Mapping[str, str], colours: Mapping[str, str], rows: int) -> None:
+    """Write which arm has which number, column by column below the panels."""
+    height = figure.get_figheight()
+    for place, (arm, number) in enumerate(numbers.items()):
+        column, row = divmod(place, rows)
+        x, y = 0.08 + 0.32 * column, (_ROW * (rows - row) - 0.1) / height
+        figure.text(x + 0.02, y, number, color=colours[arm], fontsize=8.5, ha="right")
+        figure.text(x + 0.032, y, arm, color=colours[arm], fontsize=8.5)
+
+
+def draw_layer_scales(data: str, records: Sequence[Record], folder: Path, *, order: Sequence[str]) -> Iterator[Figure]:
     """Draw the mean size of the mixers' learned layer scales, block by block, of the first seed."""
     found: dict[str, dict[float, float]] = defaultdict(dict)
     for record in records:
@@ -132,8 +132,9 @@ def draw_layer_scales(data: str, records: Sequence[Record], folder: Path) -> Ite
     if not found:
         return
     series = {
-        arm: plots.Line(sorted(by_block), [by_block[place] for place in sorted(by_block)])
-        for arm, by_block in found.items()
+        arm: plots.Line(sorted(found[arm]), [found[arm][place] for place in sorted(found[arm])])
+        for arm in order
+        if arm in found
     }
     file = f"layer-scales-{data}.png"
     lines = plots.lines(series, xlabel="block", ylabel="mean |λ| of the mixer")
@@ -148,20 +149,20 @@ def draw_layer_scales(data: str, records: Sequence[Record], folder: Path) -> Ite
     )
 
 
-def draw_fields(data: str, records: Sequence[Record], folder: Path) -> Iterator[Figure]:
+def draw_fields(data: str, records: Sequence[Record], folder: Path, *, order: Sequence[str]) -> Iterator[Figure]:
     """Draw which pixels move the centre of the last map, for several mixers, of the first seed."""
     found: dict[str, dict[tuple[int, int], float]] = defaultdict(dict)
     for record in records:
         if record.metric == "receptive_field" and record.unit is not None:
             row, column = map(int, record.unit.split())
             found[record.arm][row, column] = record.value
-    maps = {arm: _map(shares) for arm, shares in found.items()}
+    maps = {arm: _map(found[arm]) for arm in order if arm in found}
     maps = {arm: each for arm, each in maps.items() if np.isfinite(each).all()}
     if not maps:
         return
     file = f"receptive-fields-{data}.png"
     relative = [np.log10(np.maximum(each * each.size, 1e-3)) for each in maps.values()]
-    drawn = plots.grid(relative, titles=list(maps), columns=len(maps), label="log₁₀ of the share", centre=0.0)
+    drawn = plots.grid(relative, titles=list(maps), columns=len(maps), label="log₁₀ (share / even)", centre=0.0)
     plots.save(drawn, folder / file)
     said = ", ".join(f"{arm} {_half(each):.0%}" for arm, each in maps.items())
     yield Figure(
@@ -175,10 +176,6 @@ def draw_fields(data: str, records: Sequence[Record], folder: Path) -> Iterator[
 
 def _values(records: Sequence[Record], arm: str, metric: str) -> list[float]:
     return [record.value for record in records if record.arm == arm and record.metric == metric]
-
-
-def _percent(value: float | np.floating) -> str:
-    return f"{value:.1%}" if np.isfinite(value) else "diverged"
 
 
 def _map(shares: Mapping[tuple[int, int], float]) -> NDArray[np.float64]:

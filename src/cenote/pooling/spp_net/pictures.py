@@ -19,6 +19,7 @@ from matplotlib.patheffects import withStroke
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
 from cenote.lab.data import ObjectDetection, Objects
+from cenote.lab.strips import Shown, draw_strip
 from cenote.lab.style import INK, PALETTE, QUIET, WIDTH, house_style, single_figure
 from cenote.pooling.spp_net.extraction import SharedMap
 from cenote.pooling.spp_net.training import DetectorSettings, convolutions_of
@@ -58,25 +59,16 @@ def draw_accuracy(
         controls: Arms drawn apart.
     """
     shown = (
-        ("accuracy", "accuracy", "test accuracy of the centre crop", "Accuracy at the training size"),
-        ("any_size_accuracy", "any-size", "test accuracy, mean of six sizes", "Accuracy over six test sizes"),
+        Shown("accuracy", "accuracy", "test accuracy of the centre crop", "Accuracy at the training size"),
+        Shown("any_size_accuracy", "any-size", "test accuracy, mean of six sizes", "Accuracy over six test sizes"),
     )
-    for metric, file, xlabel, title in shown:
-        values: dict[str, list[float]] = {arm: [] for arm in order}
-        for record in records:
-            if record.data == data and record.metric == metric and record.arm in values:
-                values[record.arm].append(record.value)
-        values = {arm: each for arm, each in values.items() if each}
-        own = frozenset(controls) & set(values)
-        strip = plots.strip(values, xlabel=xlabel, unit="fraction", highlight={"spp-multi-size"}, controls=own)
-        plots.save(strip, folder / f"{file}-{data}.png")
-        means = ", ".join(f"{arm} {np.mean(each):.1%}" for arm, each in values.items())
-        yield Figure(
-            file=f"{file}-{data}.png",
-            title=f"{title} on {data}",
-            caption="A dot is one training; the same seed stands at the same height in all rows. The bar is the 95 % t "
-            "interval of the mean.",
-            alt=f"Means of the {xlabel}: {means}.",
+    caption = (
+        "A dot is one training; the same seed stands at the same height in all rows. The bar is the 95 % t interval of "
+        "the mean."
+    )
+    for each in shown:
+        yield draw_strip(
+            each, data, records, folder, subject="spp-multi-size", order=order, controls=controls, caption=caption
         )
 
 
