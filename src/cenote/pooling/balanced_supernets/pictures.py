@@ -22,6 +22,9 @@ from cenote.pooling.balanced_supernets.rank_statistics import RankStatistics, ke
 
 FloatArray = npt.NDArray[np.float64]
 
+NAMED = 12
+"""Placements up to which each dot has its name."""
+
 
 class Panel(NamedTuple):
     """Scores against the truth: one dot a placement."""
@@ -165,7 +168,7 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.scatter(panel.truth, panel.scores, s=16, color=SUBJECT if panel.lit else BASELINE, zorder=3)
-        if len(names) <= 12:
+        if len(names) <= NAMED:
             for name, x, y in zip(names, panel.truth, panel.scores, strict=True):
                 axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6.5, color=QUIET)
         axes.set_title(f"{panel.title}: τ = {_tau(panel)}", pad=4)
@@ -317,22 +320,25 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 
 
 @house_style()
-def fronts(points: Sequence[Point], default: str, xlabel: str) -> Drawing:
-    """Return accuracy over cost, with the front of those that no cheaper one beats.
+def fronts(points: Sequence[Point], default: str, xlabel: str, ylabel: str = "test accuracy (%)") -> Drawing:
+    """Return accuracy over cost, with the front of those that no cheaper one beats; of many, only these are named.
 
     Args:
         points: The placements, accuracies in per cent.
         default: Name of the usual one.
         xlabel: What the cost is, with its unit.
+        ylabel: What the accuracy is of.
     """
     figure, axes = single_figure(height=3.6)
     best = pareto(points)
     axes.plot([point.cost for point in best], [point.accuracy for point in best], color=SUBJECT, linewidth=1.4)
     for point in points:
         _draw_point(axes, point, SUBJECT if point in best else CONTROL, hollow=point.name == default)
+        if len(points) <= NAMED or point in best or point.name == default:
+            _name_point(axes, point, usual=point.name == default)
     axes.grid()
     axes.margins(0.08)
-    axes.set(xlabel=xlabel, ylabel="test accuracy (%)")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     return figure
 
 
@@ -341,7 +347,10 @@ def _draw_point(axes: Axes, point: Point, colour: str, *, hollow: bool) -> None:
     axes.plot(
         point.cost, point.accuracy, "o", color=colour, markersize=6, markerfacecolor="white" if hollow else colour
     )
-    name = f"{point.name} (default)" if hollow else point.name
+
+
+def _name_point(axes: Axes, point: Point, *, usual: bool) -> None:
+    name = f"{point.name} (default)" if usual else point.name
     axes.annotate(name, (point.cost, point.accuracy), (6, 4), textcoords="offset points", fontsize=8, color=INK)
 
 
