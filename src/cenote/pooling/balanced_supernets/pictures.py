@@ -163,7 +163,7 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
     """
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Drawing(figsize=(WIDTH, rows * WIDTH / columns * 0.95), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, 4.4 if len(panels) == 1 else rows * WIDTH / columns * 0.95), layout="constrained")
     FigureCanvasAgg(figure)
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
@@ -236,7 +236,8 @@ def heat_maps(probabilities: FloatArray, steps: FloatArray, names: Sequence[str]
         axes = figure.add_subplot(1, 2, index + 1)
         axes.imshow(table, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto", interpolation="nearest")
         for (row, column), value in np.ndenumerate(table):
-            axes.text(column, row, form.format(value), ha="center", va="center_baseline", fontsize=8, color=INK)
+            colour = "white" if value > 0.7 * top else INK
+            axes.text(column, row, form.format(value), ha="center", va="center_baseline", fontsize=8, color=colour)
         axes.set_title(title, pad=4)
         axes.set_xticks(range(table.shape[1]), [f"model {column + 1}" for column in range(table.shape[1])])
         axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names))
@@ -337,7 +338,7 @@ def fronts(points: Sequence[Point], default: str, xlabel: str, ylabel: str = "te
         if len(points) <= NAMED or point in best or point.name == default:
             _name_point(axes, point, usual=point.name == default)
     axes.grid()
-    axes.margins(0.08)
+    axes.margins(x=0.12, y=0.08)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     return figure
 
@@ -351,7 +352,8 @@ def _draw_point(axes: Axes, point: Point, colour: str, *, hollow: bool) -> None:
 
 def _name_point(axes: Axes, point: Point, *, usual: bool) -> None:
     name = f"{point.name} (default)" if usual else point.name
-    axes.annotate(name, (point.cost, point.accuracy), (6, 4), textcoords="offset points", fontsize=8, color=INK)
+    beside = (6, -12) if usual else (6, 4)  # of two that lie close, often one is the default
+    axes.annotate(name, (point.cost, point.accuracy), beside, textcoords="offset points", fontsize=8, color=INK)
 
 
 # --- records ------------------------------------------------------------------------------------------------------

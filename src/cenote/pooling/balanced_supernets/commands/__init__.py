@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cenote.catalog.numbers import MINUS
 from cenote.lab.wording import counted
 from cenote.pooling.balanced_supernets.commands.job import NETWORK, REPORT, Job
 from cenote.pooling.balanced_supernets.commands.wishes import Wishes
@@ -71,7 +72,7 @@ def where_to_pool(
     drawn = draw_search(found, out)
     job.close(found)  # last: a folder with the report is a finished one
     console = Console(highlight=False, markup=False)
-    console.print(_table(found, wishes))
+    console.print(_table(found))
     for sentence in _sentences(found, wishes):
         console.print(sentence, soft_wrap=True)
     console.print(f"{', '.join((REPORT, NETWORK, *drawn))}: {out}", soft_wrap=True)
@@ -80,21 +81,20 @@ def where_to_pool(
 # --- what is said ---------------------------------------------------------------------------------------------------
 
 
-def _table(found: Comparison, wishes: Wishes) -> Table:
-    """Show the best placements of the search, and those that are spoken of."""
+def _table(found: Comparison) -> Table:
+    """Show the best placements of the search, and those that are spoken of; alone is the mean on test images."""
     table = Table(box=None, pad_edge=False)
-    networks = f"alone, {wishes.retrainings} seeds %" if wishes.retrainings > 1 else "alone %"
-    for column in ("placement", "million operations", "ms", "shared weights %", networks, ""):
-        table.add_column(column, justify="left" if column in ("placement", "") else "right")
+    for column in ("placement", "operations", "latency", "shared weights", "alone", ""):
+        table.add_column(column, justify="left" if column in ("placement", "") else "right", no_wrap=True)
     ranked = sorted(found.placements, key=lambda each: -1.0 if each.score is None else each.score, reverse=True)
     for index, each in enumerate(ranked):
         said = _said_of(each, found)
         if index < _ROWS or said:
             table.add_row(
                 each.name,
-                f"{1e-6 * each.cost.flops:,.2f}",
-                f"{1e3 * each.cost.seconds:.2f}",
-                "over budget" if each.score is None else f"{100 * each.score:.1f}",
+                f"{1e-6 * each.cost.flops:,.2f} M",
+                f"{1e3 * each.cost.seconds:.2f} ms",
+                "over budget" if each.score is None else f"{100 * each.score:.1f} %",
                 _accuracy(each) if each.alone else "",
                 ", ".join(said),
             )
@@ -107,13 +107,13 @@ def _said_of(placement: Placement, found: Comparison) -> list[str]:
 
 
 def _accuracy(placement: Placement) -> str:
-    return "diverged" if math.isnan(placement.test) else f"{100 * placement.test:.1f}"
+    return "diverged" if math.isnan(placement.test) else f"{100 * placement.test:.1f} %"
 
 
 def _sentences(found: Comparison, wishes: Wishes) -> Iterator[str]:
     pick = found.placement(found.pick)
     networks = "one network" if wishes.retrainings == 1 else f"the mean of {wishes.retrainings} networks"
-    yield f"Pick {pick.name}: {_accuracy(pick)} % of the test images, {networks} trained alone."
+    yield f"Pick {pick.name}: {_accuracy(pick)} of the test images, {networks} trained alone."
     if found.default is None:
         yield (
             f"The network itself does not pool {counted(wishes.pools, 'time')} between its units, so there is no "
@@ -125,7 +125,7 @@ def _sentences(found: Comparison, wishes: Wishes) -> Iterator[str]:
         best = found.placement(found.best)
         trained = sum(own.seconds for each in found.searched for own in each.alone)
         yield (
-            f"Brute force chooses {best.name} with {_accuracy(best)} %. Shared weights rank with Kendall τ "
+            f"Brute force chooses {best.name} with {_accuracy(best)}. Shared weights rank with Kendall τ "
             f"{ranks.kendall}, regret {100 * ranks.regret.value:.1f} points. The search took "
             f"{found.search_seconds:,.0f} s, training every placement alone {trained:,.0f} s."
         )
@@ -135,13 +135,9 @@ def _against_default(pick: Placement, default: Placement, wishes: Wishes) -> Ite
     if pick == default:
         yield "It is the default."
         return
-    points = 100 * (pick.test - default.test)
+    points = f"{100 * (pick.test - default.test):+.1f}".replace("-", MINUS)
     times = pick.cost.flops / default.cost.flops
-    yield (
-        f"Default {default.name}: {_accuracy(default)} %. The pick has {points:+.1f} points at {times:.2f} times its "
-        "operations.".replace("-", "−")
-        if math.isfinite(points)
-        else f"Default {default.name}: {_accuracy(default)} %."
-    )
+    said = f"The pick has {points} points at {times:.2f} times its operations."
+    yield f"Default {default.name}: {_accuracy(default)}. {said}"
     if wishes.retrainings == 1:
         yield "One network of each says little: another seed may turn a small difference; see --retrainings."
