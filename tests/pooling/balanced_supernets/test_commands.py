@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
 from cenote.cli import app
-from cenote.pooling import PoolingSearch, blocks_to_config, count_flops, pool_configs
+from cenote.pooling import PoolingSearch, PosetPool2d, blocks_to_config, count_flops, pool_configs
 from cenote.pooling.balanced_supernets.commands import job as jobs
-from cenote.pooling.balanced_supernets.naming import units_named
+from cenote.pooling.balanced_supernets.naming import pool_named, units_named
 from cenote.pooling.balanced_supernets.supernet import pooled_network
 from tests.pooling.balanced_supernets.problem import WIDTHS
 from tests.pooling.balanced_supernets.problem import resnet_units as units
@@ -228,10 +228,9 @@ def test_a_budget_leaves_placements_out_but_compares_with_a_default_over_it(
     assert files(tmp_path) == {"where-to-pool.json", "network.safetensors"} | PICTURES - {"shared.png"}
 
 
-@pytest.mark.filterwarnings("ignore:the input of PosetPool2d is non-negative")
 def test_a_named_data_set_and_a_fixed_network(network: str, tmp_path: Path) -> None:
     """One SuperNet is SPOS; grey images, a default where the maps get wider, and a latency that all placements keep."""
-    more = ("--images", "60", "--supernets", "1", "--budget", "latency=5s", "--pooling", "poset:N", "--no-flip")
+    more = ("--images", "60", "--supernets", "1", "--budget", "latency=5s", "--pooling", "stride", "--no-flip")
     printed = call(
         f"{network}:units", "--data", "digits", "--out", str(tmp_path), "--pools", "1", *QUICK, *more
     )  # fmt: skip
@@ -251,6 +250,17 @@ def test_networks_of_the_libraries_take_grey_images_and_as_many_classes_as_there
         weights = [next(each.units.parameters()) for each in (first, second)]
         assert weights[0].shape[1] == 1
         assert not torch.equal(*weights)
+
+
+def test_a_pooling_of_the_shelf_has_a_name() -> None:
+    maps = torch.randn(1, 2, 4, 6)
+    for name, poset in (("poset:N", "N"), ("poset:12", "N"), ("poset:1<2>3<4", "N")):
+        pool = pool_named(name)
+        assert isinstance(pool, PosetPool2d)
+        assert pool.poset == PosetPool2d(poset).poset
+        assert pool.scale == 0.25
+    assert tuple(pool(maps).shape) == (1, 2, 2, 3)
+    assert pool_named("max") == "max"
 
 
 # --- what cannot be ---------------------------------------------------------------------------------------------------
