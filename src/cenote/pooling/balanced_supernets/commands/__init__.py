@@ -19,10 +19,13 @@ from cenote.pooling.balanced_supernets.comparing import Comparison, Placement
 from cenote.pooling.balanced_supernets.search_pictures import draw_search
 from cenote.pooling.progress import show_progress
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
 _ROWS = 15
 """Placements in the table, beside those that are spoken of."""
 
 
+@app.command()
 def where_to_pool(
     model: Annotated[
         str, typer.Argument(help="A torchvision or timm ResNet or VGG, package.module:function or file.py:function.")
