@@ -236,7 +236,7 @@ def heat_maps(probabilities: FloatArray, steps: FloatArray, names: Sequence[str]
         axes = figure.add_subplot(1, 2, index + 1)
         axes.imshow(table, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto", interpolation="nearest")
         for (row, column), value in np.ndenumerate(table):
-            colour = "white" if value > 0.7 * top else INK
+            colour = "white" if value > 0.8 * top else INK
             axes.text(column, row, form.format(value), ha="center", va="center_baseline", fontsize=8, color=colour)
         axes.set_title(title, pad=4)
         axes.set_xticks(range(table.shape[1]), [f"model {column + 1}" for column in range(table.shape[1])])
