@@ -11,6 +11,7 @@ from cenote.pooling.balanced_supernets.costs import (
     measure_latencies,
     training_memory,
 )
+from cenote.pooling.balanced_supernets.network_units import NetworkUnits, network_units
 from cenote.pooling.balanced_supernets.rank_statistics import RankStatistics, rank_statistics
 from cenote.pooling.balanced_supernets.search import PoolingSearch, Ranked
 from cenote.pooling.balanced_supernets.supernet import SuperNet
@@ -18,6 +19,7 @@ from cenote.pooling.balanced_supernets.supernet import SuperNet
 __all__ = [
     "FlopsBudget",
     "LatencyBudget",
+    "NetworkUnits",
     "PoolingSearch",
     "RankStatistics",
     "Ranked",
@@ -28,6 +30,7 @@ __all__ = [
     "config_to_blocks",
     "count_flops",
     "measure_latencies",
+    "network_units",
     "pool_configs",
     "rank_statistics",
     "resnet_units",

@@ -22,6 +22,9 @@ from cenote.pooling.balanced_supernets.rank_statistics import RankStatistics, ke
 
 FloatArray = npt.NDArray[np.float64]
 
+NAMED = 12
+"""Placements up to which each dot has its name."""
+
 
 class Panel(NamedTuple):
     """Scores against the truth: one dot a placement."""
@@ -160,12 +163,12 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
     """
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Drawing(figsize=(WIDTH, rows * WIDTH / columns * 0.95), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, 4.4 if len(panels) == 1 else rows * WIDTH / columns * 0.95), layout="constrained")
     FigureCanvasAgg(figure)
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.scatter(panel.truth, panel.scores, s=16, color=SUBJECT if panel.lit else BASELINE, zorder=3)
-        if len(names) <= 12:
+        if len(names) <= NAMED:
             for name, x, y in zip(names, panel.truth, panel.scores, strict=True):
                 axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6.5, color=QUIET)
         axes.set_title(f"{panel.title}: τ = {_tau(panel)}", pad=4)
@@ -233,7 +236,8 @@ def heat_maps(probabilities: FloatArray, steps: FloatArray, names: Sequence[str]
         axes = figure.add_subplot(1, 2, index + 1)
         axes.imshow(table, cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto", interpolation="nearest")
         for (row, column), value in np.ndenumerate(table):
-            axes.text(column, row, form.format(value), ha="center", va="center_baseline", fontsize=8, color=INK)
+            colour = "white" if value > 0.8 * top else INK
+            axes.text(column, row, form.format(value), ha="center", va="center_baseline", fontsize=8, color=colour)
         axes.set_title(title, pad=4)
         axes.set_xticks(range(table.shape[1]), [f"model {column + 1}" for column in range(table.shape[1])])
         axes.set_yticks(range(len(names)), names if index == 0 else [""] * len(names))
@@ -317,22 +321,25 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 
 
 @house_style()
-def fronts(points: Sequence[Point], default: str, xlabel: str) -> Drawing:
-    """Return accuracy over cost, with the front of those that no cheaper one beats.
+def fronts(points: Sequence[Point], default: str, xlabel: str, ylabel: str = "test accuracy (%)") -> Drawing:
+    """Return accuracy over cost, with the front of those that no cheaper one beats; of many, only these are named.
 
     Args:
         points: The placements, accuracies in per cent.
         default: Name of the usual one.
         xlabel: What the cost is, with its unit.
+        ylabel: What the accuracy is of.
     """
     figure, axes = single_figure(height=3.6)
     best = pareto(points)
     axes.plot([point.cost for point in best], [point.accuracy for point in best], color=SUBJECT, linewidth=1.4)
     for point in points:
         _draw_point(axes, point, SUBJECT if point in best else CONTROL, hollow=point.name == default)
+        if len(points) <= NAMED or point in best or point.name == default:
+            _name_point(axes, point, usual=point.name == default)
     axes.grid()
-    axes.margins(0.08)
-    axes.set(xlabel=xlabel, ylabel="test accuracy (%)")
+    axes.margins(x=0.12, y=0.08)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     return figure
 
 
@@ -341,8 +348,12 @@ def _draw_point(axes: Axes, point: Point, colour: str, *, hollow: bool) -> None:
     axes.plot(
         point.cost, point.accuracy, "o", color=colour, markersize=6, markerfacecolor="white" if hollow else colour
     )
-    name = f"{point.name} (default)" if hollow else point.name
-    axes.annotate(name, (point.cost, point.accuracy), (6, 4), textcoords="offset points", fontsize=8, color=INK)
+
+
+def _name_point(axes: Axes, point: Point, *, usual: bool) -> None:
+    name = f"{point.name} (default)" if usual else point.name
+    beside = (6, -12) if usual else (6, 4)  # of two that lie close, often one is the default
+    axes.annotate(name, (point.cost, point.accuracy), beside, textcoords="offset points", fontsize=8, color=INK)
 
 
 # --- records ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,336 @@
+"""``cenote where-to-pool`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from typer.testing import CliRunner, Result
+
+from cenote.cli import app
+from cenote.pooling import PoolingSearch, PosetPool2d, blocks_to_config, count_flops, pool_configs
+from cenote.pooling.balanced_supernets.commands import job as jobs
+from cenote.pooling.balanced_supernets.naming import pool_named, units_named
+from cenote.pooling.balanced_supernets.supernet import pooled_network
+from tests.pooling.balanced_supernets.problem import WIDTHS
+from tests.pooling.balanced_supernets.problem import resnet_units as units
+
+NETWORK = """
+from torch import nn
+from cenote.pooling import resnet_units
+
+def units(channels, classes):
+    return resnet_units((4, 4, 8, 8), channels=channels, classes=classes)
+
+def fixed():
+    return resnet_units((4, 4, 8, 8), channels=1, classes=3)
+
+def strided():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+def broken():
+    raise RuntimeError("no")
+
+def pool():
+    return nn.AvgPool2d(2)
+
+def no_pool():
+    return nn.Identity()
+
+name = "a text"
+"""
+
+QUICK = ("--epochs", "2", "--retrain-epochs", "2", "--batch-size", "8", "--supernets", "2", "--shift", "1")
+SMALL = ("--image-size", "8", "--pools", "2")
+PICTURES = {"assignment.png", "shared.png", "flops.png", "latency.png"}
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(app, ["where-to-pool", *arguments])
+
+
+def call(*arguments: str) -> str:
+    outcome = invoke(*arguments)
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output
+
+
+def refused(*arguments: str) -> str:
+    """The one sentence that a call is refused with, whatever the width of the terminal."""
+    outcome = invoke(*arguments)
+    assert outcome.exit_code == 2, outcome.output
+    return " ".join(outcome.stderr.split())
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("network") / "small.py"
+    path.write_text(NETWORK)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Sixteen images of each of two classes to train on, told apart by their brightness, and four to test on."""
+    folder = tmp_path_factory.mktemp("photos")
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 16), ("test", 4)):
+        for name, low in (("dark", 0), ("light", 120)):
+            (folder / split / name).mkdir(parents=True)
+            for index in range(count):
+                pixels = noise.integers(low, low + 130, (8, 8, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / split / name / f"{index}.png")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def compared(network: str, photos: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What is printed by a search with brute force, and its folder."""
+    out = tmp_path_factory.mktemp("out") / "found"
+    more = ("--brute-force", "--retrainings", "2", "--select", "mean")
+    return call(f"{network}:units", "--data", photos, "--out", str(out), *SMALL, *QUICK, *more), out
+
+
+def report(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "where-to-pool.json").read_text())
+    return found
+
+
+# --- what comes out ---------------------------------------------------------------------------------------------------
+
+
+def test_a_search_leaves_a_report_the_weights_of_the_pick_and_pictures(compared: tuple[str, Path]) -> None:
+    _, out = compared
+    assert files(out) == {"where-to-pool.json", "network.safetensors"} | PICTURES
+    found = report(out)
+    assert [row["blocks"] for row in found["placements"]] == [[1, 1, 2], [1, 2, 1], [2, 1, 1]]
+    for row in found["placements"]:
+        assert [each["seed"] for each in row["alone"]] == [0, 1]
+        probabilities = [model["assignment"] for model in row["models"]]
+        assert math.isclose(sum(probabilities), 1, abs_tol=1e-9)
+        assert row["shared_accuracy"] == pytest.approx(np.mean([model["accuracy"] for model in row["models"]]))
+        network = pooled_network(units(WIDTHS, classes=2), blocks_to_config(row["blocks"]))
+        assert row["flops"] == count_flops(network, (1, 3, 8, 8))
+        assert row["latency_ms"] > 0
+    # Half of 32 images in batches of 8, for 2 epochs: 4 steps, shared out among placements and models.
+    assert sum(model["steps"] for row in found["placements"] for model in row["models"]) == 4
+    assert found["pick"] == max(found["placements"], key=lambda row: row["shared_accuracy"])["blocks"]
+    assert found["asked"]["retrainings"] == 2
+    network = pooled_network(units(WIDTHS, classes=2), blocks_to_config(found["pick"]))
+    network.load_state_dict(load_file(out / "network.safetensors"))
+
+
+def test_the_default_and_the_best_of_the_brute_force_are_those_of_the_report(compared: tuple[str, Path]) -> None:
+    printed, out = compared
+    found = report(out)
+    assert found["default"] == [2, 2] or found["default"] is None
+    assert "there is no default to compare with" in " ".join(printed.split())
+    means = {tuple(row["blocks"]): np.mean([each["validation"] for each in row["alone"]])
+             for row in found["placements"]}  # fmt: skip
+    assert means[tuple(found["best_of_brute_force"])] == max(means.values())
+    best, pick = (f"[{','.join(map(str, found[key]))}]" for key in ("best_of_brute_force", "pick"))
+    assert f"Brute force chooses {best} with" in printed
+    assert f"Pick {pick}:" in printed
+    tests = {tuple(row["blocks"]): np.mean([each["test"] for each in row["alone"]]) for row in found["placements"]}
+    assert found["ranking"]["regret"]["value"] == pytest.approx(max(tests.values()) - tests[tuple(found["pick"])])
+    line = next(line for line in printed.splitlines() if line.startswith(pick))
+    assert f"{100 * tests[tuple(found['pick'])]:.1f}" in line
+    assert "pick" in line
+
+
+def test_networks_alone_are_those_of_the_python_interface(compared: tuple[str, Path]) -> None:
+    """The weights of the pick are what an equal PoolingSearch starts from, trained on."""
+    _, out = compared
+    found = report(out)
+    search = PoolingSearch(lambda: units(WIDTHS, classes=2), 2, 2)
+    start = search.network(found["pick"]).state_dict()
+    trained = load_file(out / "network.safetensors")
+    assert set(trained) == set(start)
+    assert trained["0.0.weight"].shape == start["0.0.weight"].shape
+    assert 0 < (trained["0.0.weight"] - start["0.0.weight"]).norm() < start["0.0.weight"].norm()
+
+
+@pytest.mark.parametrize("where", ["search", "network", "pictures"])
+def test_a_search_that_was_killed_goes_on_and_ends_alike(
+    where: str, network: str, photos: str, compared: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "found"
+    more = ("--brute-force", "--retrainings", "2", "--select", "mean")
+    arguments = (f"{network}:units", "--data", photos, "--out", str(out), *SMALL, *QUICK, *more)
+    stops = {"search": ("search.safetensors", 1), "network": ("under-way.safetensors", 3), "pictures": ("", 0)}
+    name, count = stops[where]
+    keep = jobs.Job._keep
+    written = 0
+
+    def killed(self: jobs.Job, file: str, state: Any) -> None:
+        nonlocal written
+        keep(self, file, state)
+        written += file == name
+        if written == count:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if where == "pictures":
+            patch.setattr("cenote.pooling.balanced_supernets.commands.draw_search", _interrupted)
+        else:
+            patch.setattr(jobs.Job, "_keep", killed)
+        assert invoke(*arguments).exit_code == 130
+    assert "where-to-pool.json" not in files(out)
+    assert "started.json" in files(out)
+    assert "holds a search with other options or images" in refused(*arguments, "--seed", "1")
+    call(*arguments)
+    whole = compared[1]
+    assert files(out) == files(whole)
+    assert (out / "network.safetensors").read_bytes() == (whole / "network.safetensors").read_bytes()
+    assert _without_times(report(out)) == _without_times(report(whole))
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _without_times(found: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        {**row, "latency_ms": 0, "alone": [{**each, "seconds": 0} for each in row["alone"]]}
+        for row in found["placements"]
+    ]
+    return {**found, "search_seconds": 0, "placements": rows}
+
+
+def test_a_budget_leaves_placements_out_but_compares_with_a_default_over_it(
+    network: str, photos: str, tmp_path: Path
+) -> None:
+    shape, built = (1, 3, 8, 8), units(WIDTHS, classes=2)
+    costs = [count_flops(pooled_network(built, config), shape) for config in pool_configs(4, 2)]
+    assert costs == sorted(costs)
+    limit = f"flops={costs[1] / 1e3 + 0.01}k"
+    more = ("--budget", limit, "--default", "[2,1,1]", "--pooling", f"{network}:pool")
+    printed = call(f"{network}:units", "--data", photos, "--out", str(tmp_path), *SMALL, *QUICK, *more)
+    found = report(tmp_path)
+    assert [row["shared_accuracy"] is None for row in found["placements"]] == [False, False, True]
+    assert [len(row["alone"]) for row in found["placements"]].count(1) == 2
+    assert found["pick"] != [2, 1, 1] == found["default"]
+    assert found["ranking"] is found["best_of_brute_force"] is None
+    assert "over budget" in printed
+    assert "Default [2,1,1]:" in printed
+    assert "One network of each says little" in printed
+    assert files(tmp_path) == {"where-to-pool.json", "network.safetensors"} | PICTURES - {"shared.png"}
+
+
+def test_a_named_data_set_and_a_fixed_network(network: str, tmp_path: Path) -> None:
+    """One SuperNet is SPOS; grey images, a default where the maps get wider, and a latency that all placements keep."""
+    more = ("--images", "60", "--supernets", "1", "--budget", "latency=5s", "--pooling", "stride", "--no-flip")
+    printed = call(
+        f"{network}:units", "--data", "digits", "--out", str(tmp_path), "--pools", "1", *QUICK, *more
+    )  # fmt: skip
+    found = report(tmp_path)
+    assert found["default"] == [2, 2]
+    assert all(len(row["models"]) == 1 for row in found["placements"])
+    assert "default" in printed
+
+
+def test_networks_of_the_libraries_take_grey_images_and_as_many_classes_as_there_are() -> None:
+    images = torch.randn(2, 1, 8, 8)
+    for name, default in (("resnet18", (3, 2, 2, 2)), ("resnet10t", (2, 1, 1, 1))):  # the second is timm's alone
+        build = units_named(name, images, classes=5)
+        first, second = build(), build()
+        assert first.default == default
+        assert tuple(first.units.eval()(images).shape) == (2, 5)
+        weights = [next(each.units.parameters()) for each in (first, second)]
+        assert weights[0].shape[1] == 1
+        assert not torch.equal(*weights)
+
+
+def test_a_pooling_of_the_shelf_has_a_name() -> None:
+    maps = torch.randn(1, 2, 4, 6)
+    for name, poset in (("poset:N", "N"), ("poset:12", "N"), ("poset:1<2>3<4", "N")):
+        pool = pool_named(name)
+        assert isinstance(pool, PosetPool2d)
+        assert pool.poset == PosetPool2d(poset).poset
+        assert pool.scale == 0.25
+    assert tuple(pool(maps).shape) == (1, 2, 2, 3)
+    assert pool_named("max") == "max"
+
+
+# --- what cannot be ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"MODEL": "resnet18x"}, "MODEL: torchvision and timm have no model 'resnet18x'"),
+        ({"MODEL": "mobilenet_v2"}, "MODEL mobilenet_v2: model must be a ResNet or VGG of torchvision or timm"),
+        ({"MODEL": "no.such.module:units"}, "MODEL: 'no.such.module' cannot be imported"),
+        ({"MODEL": "FILE:absent"}, "MODEL: 'absent' is not in"),
+        ({"MODEL": "FILE:name"}, "MODEL: 'name' is no function; give package.module:function or file.py:function"),
+        ({"MODEL": "FILE:broken"}, "cannot be built and given images of shape (2, 3, 8, 8): RuntimeError: no"),
+        ({"MODEL": "FILE:fixed"}, "units: unit 0 does not take images of shape (2, 3, 8, 8)"),
+        ({"MODEL": "FILE:strided"}, "units: unit 0 changes the size of its map from 8 × 8 to 4 × 4"),
+        ({"--pooling": "median"}, "--pooling must be max, avg, stride, poset:N or"),
+        ({"--pooling": "poset:zigzag"}, "--pooling poset:zigzag: cannot be built: "),
+        ({"--pooling": "FILE:no_pool"}, "pool must halve height and width"),
+        ({"--pooling": "builtins:dict"}, "--pooling builtins:dict: returns dict, needs a module"),
+        ({"--pools": "4"}, "--pools must be below the number of units, 4, got 4"),
+        ({"--budget": "flops"}, "--budget must be flops=40M"),
+        ({"--budget": "latency=3M"}, "--budget must be flops=40M (with k, M, G or none) or latency=2.5ms"),
+        ({"--budget": "flops=0"}, "--budget must be"),
+        ({"--budget": "flops=1k"}, "--budget: no placement keeps 1000 operations an image; the cheapest costs"),
+        ({"--default": "2,x"}, "--default must be numbers of units such as 4,3,3, got '2,x'"),
+        ({"--default": "2,2"}, "--default must be 3 numbers for --pools 2, got 2,2"),
+        ({"--default": "1,1,1"}, "--default must be 4 units in all, got [1,1,1]"),
+        ({"--data": "nowhere"}, "--data: 'nowhere' is neither a folder nor a data set; those are cifar10, digits"),
+        ({"--data": "blots"}, "--data blots: has boxes, not one label an image"),
+        ({"--data": "EMPTY"}, "has no folder train"),
+        ({"--batch-size": "17"}, "--batch-size must be at most half of the training images, 16, got 17"),
+        ({"--shift": "8"}, "--shift must be below the side of the images, got 8"),
+        ({"--select": "best"}, "--select must be best_model, mean, expected, got 'best'"),
+        ({"--learning-rate": "0"}, "--learning-rate must be positive, got 0"),
+        ({"--weight-decay": "-1"}, "--weight-decay must be 0 or more, got -1"),
+        ({"--temperature": "nan"}, "--temperature must be 0 or more, got nan"),
+        ({"--device": "no-such"}, "--device no-such cannot be used here"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_nothing_is_written(
+    changes: dict[str, str], words: str, network: str, photos: str, tmp_path: Path
+) -> None:
+    out, empty = tmp_path / "out", tmp_path / "empty"
+    empty.mkdir()
+    arguments = {"MODEL": "FILE:units", "--data": photos, "--pools": "2", "--image-size": "8", "--batch-size": "8"}
+    wanted = {
+        key: value.replace("FILE", network).replace("EMPTY", str(empty)) for key, value in (arguments | changes).items()
+    }
+    options = [f"{key}={value}" for key, value in wanted.items() if key != "MODEL"]
+    assert words in refused(wanted["MODEL"], "--out", str(out), *options)
+    assert not out.exists()
+
+
+def test_a_folder_with_a_report_or_a_damaged_state_is_left_alone(
+    network: str, photos: str, compared: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (f"{network}:units", "--data", photos, *SMALL, *QUICK)
+    before = files(compared[1])
+    assert "holds a finished search" in refused(*arguments, "--out", str(compared[1]))
+    assert files(compared[1]) == before
+    with monkeypatch.context() as patch:
+        patch.setattr("cenote.pooling.balanced_supernets.commands.draw_search", _interrupted)
+        invoke(*arguments, "--out", str(tmp_path))
+    state = tmp_path / "search.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    assert "search.safetensors is damaged" in refused(*arguments, "--out", str(tmp_path))
+
+
+def test_a_search_that_diverges_says_so(network: str, photos: str, tmp_path: Path) -> None:
+    arguments = (f"{network}:units", "--data", photos, "--out", str(tmp_path), *SMALL, *QUICK)
+    assert "the search diverged in epoch" in refused(*arguments, "--learning-rate", "1e38")
+    assert "where-to-pool.json" not in files(tmp_path)
