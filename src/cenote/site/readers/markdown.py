@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import nh3
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 TAGS = frozenset({"p", "br", "em", "strong", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a"})
 """What a comment may consist of: no pictures, since others would learn who reads, and no headings of its own."""
@@ -53,19 +56,21 @@ def _html(text: str) -> str:
     return str(_parser().renderer.render(tokens, _parser().options, environment))
 
 
-class _Parser(MarkdownIt):
-    def validateLink(self, url: str) -> bool:  # noqa: N802
-        """Whether an address stands for itself; one that begins with a slash would seem to be the site's own."""
-        try:
-            parts = urlsplit(url.strip())
-        except ValueError:
-            return False
-        return parts.scheme in SCHEMES and bool(parts.path if parts.scheme == "mailto" else parts.netloc)
+def _leads_somewhere(url: str) -> bool:
+    """Whether an address stands for itself; one that begins with a slash would seem to be the site's own."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return False
+    return parts.scheme in SCHEMES and bool(parts.path if parts.scheme == "mailto" else parts.netloc)
 
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = _Parser("commonmark", {"html": False, "breaks": True, "maxNesting": _DEEPEST})
+    from markdown_it import MarkdownIt  # its sixty modules are something that the site's start need not wait for
+
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _DEEPEST})
+    parser.validateLink = _leads_somewhere  # type: ignore[method-assign]
     parser.enable("strikethrough")
     parser.disable(["image", "heading", "lheading", "hr", "reference", "html_block", "html_inline"])
     return parser

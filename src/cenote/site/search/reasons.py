@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-
-from snowballstemmer import stemmer
+from typing import Any
 
 from cenote.site.papers import Paper
 from cenote.site.search.asking import Query, Term, fold, word_spans
@@ -19,7 +18,6 @@ _LISTED = 5
 
 Span = tuple[int, int]
 
-_porter = stemmer("porter")
 _one_at_a_time = threading.Lock()  # a stemmer keeps the word it works on
 
 
@@ -49,8 +47,15 @@ def because_of_meaning(similarity: float) -> Reason:
 def stem(word: str) -> str:
     """Return the stem of a folded word, as the text indexes keep it."""
     with _one_at_a_time:
-        stemmed: str = _porter.stemWord(word)
+        stemmed: str = _porter().stemWord(word)
     return stemmed
+
+
+@cache
+def _porter() -> Any:
+    from snowballstemmer import stemmer  # brings forty languages along, for which the site's start need not wait
+
+    return stemmer("porter")
 
 
 def _matcher(terms: Sequence[Term]) -> Callable[[str], bool]:
