@@ -42,8 +42,6 @@ def test_trimesh_reads_the_same_cells(tmp_path: Path) -> None:
     theirs = binvox.load_binvox(io.BytesIO(path.read_bytes()))
     np.testing.assert_array_equal(theirs.matrix, grid)
     np.testing.assert_allclose(theirs.transform[:3, 3], (1, 2, 3))
-    (tmp_path / "theirs.binvox").write_bytes(binvox.export_binvox(theirs))
-    np.testing.assert_array_equal(read_binvox(tmp_path / "theirs.binvox").grid, grid)
 
 
 HEADER = b"#binvox 1\ndim 2 2 2\ntranslate 0 0 0\nscale 1\ndata\n"
@@ -182,7 +180,7 @@ def tree(tmp_path: Path) -> Path:
 
 def test_the_first_four_fifths_of_each_class_are_for_training(tree: Path) -> None:
     found = data.load("shapenet-r2n2", tree, image_size=12)
-    assert found.train.names == tuple(f"02828884/{index:02d}ab" for index in range(4)) + ("03001627/00ab",)
+    assert found.train.names == (*(f"02828884/{index:02d}ab" for index in range(4)), "03001627/00ab")
     assert found.test.names == ("02828884/04ab", "03001627/01ab")
     assert found.train.views(0).shape == (10, 12, 12, 3)
     assert found.subset(1, 1).checksum() != found.checksum()

@@ -14,6 +14,7 @@ from torch.optim import Adam
 from cenote.pooling.attsets.faset import step
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.overlap import voxel_iou
+from cenote.pooling.attsets.sets import NotFiniteError
 
 
 def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps: int, rate: float) -> bool:
@@ -26,14 +27,17 @@ def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps
         rate: Learning rate.
 
     Returns:
-        Whether the loss stayed finite; training ends where it does not.
+        Whether loss, features and weights stayed finite; training ends where they do not.
     """
     model.train()
     weights = list(model.parameters())
     optimizer = Adam(weights, rate)
-    for _, (views, targets) in zip(range(steps), batches, strict=False):
-        if not math.isfinite(step(weights, optimizer, loss(model(views), targets))):
-            return False
+    try:
+        for _, (views, targets) in zip(range(steps), batches, strict=False):
+            if not math.isfinite(step(weights, optimizer, loss(model(views), targets))):
+                return False
+    except NotFiniteError:
+        return False
     return all(bool(weight.isfinite().all()) for weight in weights)
 
 

@@ -7,6 +7,7 @@ same encoder and decoder, and take as many steps at the same learning rate; the 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,7 @@ from cenote.pooling.attsets.comparing import (
 from cenote.pooling.attsets.faset import FASetTrainer
 from cenote.pooling.attsets.networks import GridDecoder, ImageEncoder, VectorEncoder, ViewNetwork
 from cenote.pooling.attsets.r2n2 import FEATURES, R2N2Decoder, R2N2Encoder
+from cenote.pooling.attsets.sets import NotFiniteError
 from cenote.pooling.attsets.tasks import Read, Task, picture_task, window_task
 
 FASET, FROZEN_MEAN = "attsets-faset", "frozen base, mean"
@@ -221,7 +223,10 @@ def measure(trial: Trial, settings: AttSetsSettings, context: Context) -> Iterab
 def _on_one_base(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Problem) -> Iterator[Record]:
     base = network("attsets", settings, shapes, seed)
     trainer = FASetTrainer(base, 1, settings.single_steps, 0, learning_rate=settings.single_rate)
-    broken = trainer.fit(_singles(shapes.task, settings, seed), loss).diverged
+    try:
+        broken = trainer.fit(_singles(shapes.task, settings, seed), loss).diverged
+    except NotFiniteError:
+        broken = True
     mean = _with("mean", base, settings)
     yield from _scores(trial, FROZEN_MEAN, mean, settings, shapes.task, broken)
     for group in settings.train_views:
@@ -245,10 +250,12 @@ def _faset(
                 break
             broken = not math.isfinite(trainer.step_attention(sets, targets, loss)) or broken
     yield from _scores(trial, settings.arm(FASET, group), model, settings, task, broken)
-    ones = task.test_views[:, :1]
-    moved = probabilities(model, encode_all(model, ones)) - probabilities(base, encode_all(base, ones))
-    yield trial.record("single_view_change", float(moved.abs().max()), arm=settings.arm(FASET, group))
-    if seed == settings.first_seed and group == settings.train_views[0]:
+    ones, moved = task.test_views[:, :1], math.nan
+    if not broken:
+        change = probabilities(model, encode_all(model, ones)) - probabilities(base, encode_all(base, ones))
+        moved = float(change.abs().max())
+    yield trial.record("single_view_change", moved, arm=settings.arm(FASET, group))
+    if not broken and seed == settings.first_seed and group == settings.train_views[0]:
         yield from _shown(trial, model, settings, task)
 
 
@@ -293,8 +300,9 @@ def _scores(
     spread = math.nan
     if not broken:
         features = encode_all(model, task.test_views)
-        found = overlaps(model, features, task.test_targets, settings.views, settings.threshold)
-        spread = permutation_spread(model, features[: settings.spread_objects], settings.spread_orders)
+        with contextlib.suppress(NotFiniteError):  # a diverged arm keeps its NaN
+            found = overlaps(model, features, task.test_targets, settings.views, settings.threshold)
+            spread = permutation_spread(model, features[: settings.spread_objects], settings.spread_orders)
     for count, value in found.items():
         yield trial.record("iou", value, arm=arm, x=math.log2(count))
     yield trial.record("iou_of_one_view", found[1], arm=arm)

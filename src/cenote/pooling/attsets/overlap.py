@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cenote.errors import ArgumentError, ArgumentTypeError
-from cenote.pooling.attsets.sets import can_look_at
+from cenote.pooling.attsets.sets import NotFiniteError, can_look_at
 
 
 def voxel_iou(probabilities: Tensor, truth: Tensor, threshold: float = 0.4) -> Tensor:
@@ -54,4 +54,4 @@ def _check(probabilities: Tensor, truth: Tensor, threshold: float) -> None:
     if not 0 < threshold < 1:
         raise ArgumentError(f"threshold must be between 0 and 1, got {threshold}")
     if can_look_at(probabilities) and bool(probabilities.isnan().any()):
-        raise ArgumentError("probabilities must be numbers, got NaN")
+        raise NotFiniteError("probabilities must be numbers, got NaN")

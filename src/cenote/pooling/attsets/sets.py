@@ -10,6 +10,10 @@ from torch import Tensor, nn
 from cenote.errors import ArgumentError, ArgumentTypeError
 
 
+class NotFiniteError(ArgumentError):
+    """A feature or a prediction is infinite or NaN, as after a training that diverged."""
+
+
 class SetAggregation(nn.Module):
     """Base of all aggregations: checks the set, takes masked members out, and refuses features that are not finite.
 
@@ -93,13 +97,13 @@ def finite(aggregated: Tensor, x: Tensor) -> Tensor:
     Looks at the result, which is a fraction of the size of the set, and at the set only where that is not finite.
 
     Raises:
-        ArgumentError: If so; names the first such feature.
+        NotFiniteError: If so; names the first such feature.
     """
     if can_look_at(aggregated) and not bool(aggregated.isfinite().all()):
         broken = (~x.isfinite()).nonzero()
         if len(broken):
             where = tuple(broken[0].tolist())
-            raise ArgumentError(f"x must be finite where it counts, got {x[where].item()} at {where}")
+            raise NotFiniteError(f"x must be finite where it counts, got {x[where].item()} at {where}")
     return aggregated
 
 
