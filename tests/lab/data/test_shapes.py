@@ -66,7 +66,7 @@ def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path: Path, name: str) -
     content, words = DAMAGED[name]
     path = tmp_path / "damaged.binvox"
     path.write_bytes(content)
-    with pytest.raises(DataFormatError, match="damaged.binvox") as caught:
+    with pytest.raises(DataFormatError, match=r"damaged\.binvox") as caught:
         read_binvox(path)
     assert words in str(caught.value)
 
