@@ -80,7 +80,11 @@ def test_kept_rows_are_the_predicted_cells(context: Context, monkeypatch: pytest
 
     monkeypatch.setattr(experiment, "_shown", watched)
     kept = list(experiment.measure(Trial("furniture", ONE_BASE, 0), TINY, context))
-    task = problem("furniture", TINY, context).task
+    shapes = problem("furniture", TINY, context)
+    untrained = network("attsets", TINY, shapes, seed=0).aggregation.state_dict()["scores.weight"]
+    learned = models["faset"].aggregation.state_dict()["scores.weight"]
+    assert not torch.equal(learned, untrained), "the attention did not learn"
+    task = shapes.task
     for count in (1, TINY.most):
         with torch.no_grad():
             views = task.test_views[: TINY.shown_objects, :count]

@@ -122,6 +122,14 @@ def test_sets_have_as_many_views_as_asked_for_and_depend_on_the_seed() -> None:
     assert seen[0] != seen[1]
 
 
+def test_all_views_of_a_batch_are_taken_where_no_number_is_given() -> None:
+    model = network()
+    seen: list[Tensor] = []
+    model.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    FASetTrainer(model, None, 0, 2).fit(batches(2, views=4), F.mse_loss)
+    assert all(torch.equal(views.flatten(0, 1), got) for (views, _), got in zip(batches(2, 4), seen, strict=True))
+
+
 def test_training_lowers_the_loss_of_both_stages() -> None:
     """Targets that the attention alone can reach: the member with the largest first feature."""
     model = ViewNetwork(nn.Linear(6, 8), AttSets(8), nn.Linear(8, 6))

@@ -222,7 +222,7 @@ def measure(trial: Trial, settings: AttSetsSettings, context: Context) -> Iterab
 
 def _on_one_base(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Problem) -> Iterator[Record]:
     base = network("attsets", settings, shapes, seed)
-    trainer = FASetTrainer(base, 1, settings.single_steps, 0, learning_rate=settings.single_rate)
+    trainer = FASetTrainer(base, None, settings.single_steps, 0, learning_rate=settings.single_rate)
     try:
         broken = trainer.fit(_singles(shapes.task, settings, seed), loss).diverged
     except NotFiniteError:
@@ -243,12 +243,8 @@ def _faset(
     """Train the attention alone, and record how far the answer to one view has moved from the base's."""
     model = copy.deepcopy(base)
     if not broken:
-        views = settings.bounds(group)
-        trainer = FASetTrainer(model, 1, 0, settings.set_steps, learning_rate=settings.set_rate)
-        for step, (sets, targets) in enumerate(_sets(task, seed, views, settings)):
-            if step == settings.set_steps:
-                break
-            broken = not math.isfinite(trainer.step_attention(sets, targets, loss)) or broken
+        trainer = FASetTrainer(model, None, 0, settings.set_steps, learning_rate=settings.set_rate)
+        broken = trainer.fit(_sets(task, seed, settings.bounds(group), settings), loss).diverged
     yield from _scores(trial, settings.arm(FASET, group), model, settings, task, broken)
     ones, moved = task.test_views[:, :1], math.nan
     if not broken:
@@ -438,8 +434,8 @@ experiment = Experiment(
             hidden=128,
             shrink=1,
             window=(2, 6),
-            single_steps=200,
-            set_steps=60,
+            single_steps=150,
+            set_steps=40,
             timing_seconds=0.01,
         ),
         "laptop": AttSetsSettings(

@@ -84,7 +84,8 @@ class FASetTrainer:
 
     Args:
         model: Takes views (B, N, …) and returns one prediction for each set; has an ``AttSets``.
-        n_views: Views of a set in stage 2, drawn anew for every step; a pair draws their number between two bounds.
+        n_views: Views of a set in stage 2, drawn anew for every step; a pair draws their number between two bounds,
+            None takes all views of a batch.
         stage1_steps: Steps of the base.
         stage2_steps: Steps of the attention.
         interleave: Whether the stages take turns step by step ("option 2" of the released code) in the place of one
@@ -109,7 +110,7 @@ class FASetTrainer:
     def __init__(
         self,
         model: nn.Module,
-        n_views: int | tuple[int, int],
+        n_views: int | tuple[int, int] | None,
         stage1_steps: int,
         stage2_steps: int,
         interleave: bool = False,
@@ -119,7 +120,7 @@ class FASetTrainer:
         seed: int = 0,
     ) -> None:
         self.base, self.attention = faset_parameters(model)
-        self.n_views = _bounds(n_views)
+        self.n_views = None if n_views is None else _bounds(n_views)
         for name, steps in (("stage1_steps", stage1_steps), ("stage2_steps", stage2_steps)):
             if steps != 0:  # a stage may be left out, as where its part is trained already
                 check_count(name, steps)
@@ -185,6 +186,8 @@ class FASetTrainer:
             yield tuple(first[number : number + 1] + second[number : number + 1])
 
     def _drawn(self, views: Tensor) -> Tensor:
+        if self.n_views is None:
+            return views
         low, high = self.n_views
         if views.shape[1] < high:
             raise ArgumentError(f"n_views must be at most the {views.shape[1]} views of a batch, got {high}")
