@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from cenote.pooling.attsets.aggregators import aggregate
 from cenote.pooling.attsets.faset import step
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.overlap import voxel_iou
@@ -39,6 +40,16 @@ def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps
     except NotFiniteError:
         return False
     return all(bool(weight.isfinite().all()) for weight in weights)
+
+
+def with_aggregation(base: ViewNetwork, name: str) -> ViewNetwork:
+    """Return a copy of a network on AttSets with another aggregation, a new one; ``attsets`` keeps its weights."""
+    model = copy.deepcopy(base)
+    if name != "attsets":
+        dim = base.aggregation.dim
+        assert isinstance(dim, int)
+        model.aggregation = aggregate(name, dim)
+    return model
 
 
 def loss(logits: Tensor, targets: Tensor) -> Tensor:

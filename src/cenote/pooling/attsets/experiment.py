@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cenote.catalog.results import DataSource, Figure, Record
-from cenote.lab.data import ImageClassification, MultiViewShapes, ShapeSplit
+from cenote.lab.data import ImageClassification, MultiViewShapes
 from cenote.lab.experiment import Context, Experiment, Settings, Trial
 from cenote.lab.timing import time_interleaved
 from cenote.lab.wording import counted
@@ -34,9 +34,10 @@ from cenote.pooling.attsets.comparing import (
     permutation_spread,
     probabilities,
     train_sets,
+    with_aggregation,
 )
 from cenote.pooling.attsets.faset import FASetTrainer
-from cenote.pooling.attsets.networks import GridDecoder, ImageEncoder, VectorEncoder, ViewNetwork
+from cenote.pooling.attsets.networks import ViewNetwork, small_halves
 from cenote.pooling.attsets.r2n2 import FEATURES, R2N2Decoder, R2N2Encoder
 from cenote.pooling.attsets.sets import NotFiniteError
 from cenote.pooling.attsets.tasks import Read, Task, picture_task, window_task
@@ -161,14 +162,10 @@ def dataset(name: str, settings: AttSetsSettings, context: Context) -> ImageClas
 
 def _pictures(data: MultiViewShapes, settings: AttSetsSettings) -> Task:
     grids = [np.stack([split.grid(index) for index in range(len(split))]) for split in (data.train, data.test)]
-    read = [_kept(split) if data.name == "furniture" else split.views for split in (data.train, data.test)]
+    read: list[Read] = [data.train.views, data.test.views]
+    if data.name == "furniture":  # drawn once and kept; a tree of files may be larger than memory
+        read = [[split.views(index) for index in range(len(split))].__getitem__ for split in (data.train, data.test)]
     return picture_task(read[0], grids[0], read[1], grids[1], settings.most)
-
-
-def _kept(split: ShapeSplit) -> Read:
-    """Draw all pictures once."""
-    pictures = [split.views(index) for index in range(len(split))]
-    return lambda index: pictures[index]
 
 
 def _windows(data: ImageClassification, settings: AttSetsSettings) -> Task:
@@ -190,12 +187,10 @@ def network(arm: str, settings: AttSetsSettings, shapes: Problem, seed: int) -> 
 def _halves(settings: AttSetsSettings, shapes: Problem) -> tuple[nn.Module, nn.Module, int]:
     if settings.network == "r2n2":
         return R2N2Encoder(), R2N2Decoder(), FEATURES
-    decoder = GridDecoder(settings.dim, settings.hidden, shapes.target)
-    channels, side, _ = shapes.view
-    if len(shapes.target) == 3:
-        return ImageEncoder(side, channels, settings.widths, settings.dim), decoder, settings.dim
-    vectors = VectorEncoder(math.prod(shapes.view), settings.hidden, settings.dim)
-    return nn.Sequential(nn.Flatten(), vectors), decoder, settings.dim
+    encoder, decoder = small_halves(
+        shapes.view, shapes.target, dim=settings.dim, hidden=settings.hidden, widths=settings.widths
+    )
+    return encoder, decoder, settings.dim
 
 
 # --- trials -------------------------------------------------------------------------------------------------------
@@ -203,9 +198,8 @@ def _halves(settings: AttSetsSettings, shapes: Problem) -> tuple[nn.Module, nn.M
 
 def trials(settings: AttSetsSettings) -> list[Trial]:
     """Return four trainings per data set and seed, and one timing."""
-    trainings = [
-        Trial(data, arm, seed) for data in settings.data for seed in settings.seed_range for arm in (ONE_BASE, *OTHERS)
-    ]
+    arms = (ONE_BASE, *OTHERS)
+    trainings = [Trial(data, arm, seed) for data in settings.data for seed in settings.seed_range for arm in arms]
     return [*trainings, Trial(settings.data[0], COST, alone=True)]
 
 
@@ -227,12 +221,11 @@ def _on_one_base(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Pro
         broken = trainer.fit(_singles(shapes.task, settings, seed), loss).diverged
     except NotFiniteError:
         broken = True
-    mean = _with("mean", base, settings)
-    yield from _scores(trial, FROZEN_MEAN, mean, settings, shapes.task, broken)
+    yield from _scores(trial, FROZEN_MEAN, with_aggregation(base, "mean"), settings, shapes.task, broken)
     for group in settings.train_views:
         yield from _faset(trial, seed, group, base, settings, shapes.task, broken)
         for name in INERT:
-            model = _with(name, base, settings)
+            model = with_aggregation(base, name)
             fine = not broken and _tune(model, seed, group, settings, shapes.task)
             yield from _scores(trial, settings.arm(name, group), model, settings, shapes.task, not fine)
 
@@ -263,16 +256,6 @@ def _on_its_own(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Prob
         model = copy.deepcopy(base)
         tuned = fine and _tune(model, seed, group, settings, shapes.task)
         yield from _scores(trial, settings.arm(trial.arm, group), model, settings, shapes.task, not tuned)
-
-
-def _with(name: str, base: ViewNetwork, settings: AttSetsSettings) -> ViewNetwork:
-    """Return a copy of the base with another aggregation; AttSets keeps the weights it was given by the seed."""
-    model = copy.deepcopy(base)
-    if name != "attsets":
-        dim = base.aggregation.dim
-        assert isinstance(dim, int)
-        model.aggregation = aggregate(name, dim)
-    return model
 
 
 def _singles(task: Task, settings: AttSetsSettings, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -320,8 +303,7 @@ def _shown(trial: Trial, model: ViewNetwork, settings: AttSetsSettings, task: Ta
             yield trial.record("view_weight", weight, arm=FASET, unit=f"object-{index} view-{view}")
     for count in (1, settings.most):
         cells = probabilities(model, features[:, :count]) > settings.threshold
-        digits = 2 ** torch.arange(cells.shape[-1], dtype=torch.float64)
-        rows = (cells.double() * digits).sum(-1).flatten(1)
+        rows = (cells.double() * 2.0 ** torch.arange(cells.shape[-1])).sum(-1).flatten(1)
         for index, row in rows.nonzero().tolist():
             unit = f"object-{index} row-{row}"
             yield trial.record("predicted_row", float(rows[index, row]), arm=FASET, unit=unit, x=float(count))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -42,6 +44,24 @@ class ViewNetwork(nn.Module):
     def forward(self, views: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the logits of sets of views, of which the mask (B, N) says which count."""
         return self.decode(self.encode(views), mask)
+
+
+def small_halves(
+    view: tuple[int, ...], target: tuple[int, ...], *, dim: int, hidden: int, widths: tuple[int, ...]
+) -> tuple[nn.Module, nn.Module]:
+    """Return a small encoder and decoder for views and targets of these shapes.
+
+    Args:
+        view: (C, S, S): encoded by convolutions where a target is a body (X, Y, Z), else by layers.
+        target: Shape of the grid.
+        dim: Features D between the two.
+        hidden: Width of their hidden layers.
+        widths: Channels of the convolutions.
+    """
+    decoder = GridDecoder(dim, hidden, target)
+    if len(target) == 3:
+        return ImageEncoder(view[1], view[0], widths, dim), decoder
+    return nn.Sequential(nn.Flatten(), VectorEncoder(math.prod(view), hidden, dim)), decoder
 
 
 class ImageEncoder(nn.Sequential):
