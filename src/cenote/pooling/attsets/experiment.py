@@ -209,9 +209,8 @@ def measure(trial: Trial, settings: AttSetsSettings, context: Context) -> Iterab
         return _times(trial, settings)
     assert trial.seed is not None
     shapes = problem(trial.data, settings, context)
-    if trial.arm == ONE_BASE:
-        return _on_one_base(trial, trial.seed, settings, shapes)
-    return _on_its_own(trial, trial.seed, settings, shapes)
+    measured = _on_one_base if trial.arm == ONE_BASE else _on_its_own
+    return measured(trial, trial.seed, settings, shapes)
 
 
 def _on_one_base(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Problem) -> Iterator[Record]:
@@ -250,8 +249,7 @@ def _faset(
 
 def _on_its_own(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Problem) -> Iterator[Record]:
     base = network(trial.arm, settings, shapes, seed)
-    singles = _singles(shapes.task, settings, seed)
-    fine = train_sets(base, singles, settings.single_steps, settings.single_rate)
+    fine = train_sets(base, _singles(shapes.task, settings, seed), settings.single_steps, settings.single_rate)
     for group in settings.train_views:
         model = copy.deepcopy(base)
         tuned = fine and _tune(model, seed, group, settings, shapes.task)
