@@ -22,8 +22,10 @@ def test_names() -> None:
         "coco",
         "digits",
         "fashion-mnist",
+        "furniture",
         "imagefolder",
         "mnist-5k",
+        "shapenet-r2n2",
         "voc",
     )
 

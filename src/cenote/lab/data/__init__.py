@@ -3,13 +3,16 @@
 from cenote.lab.data.detection import DetectionSplit, ObjectDetection, Objects
 from cenote.lab.data.images import ImageClassification, ImageSplit
 from cenote.lab.data.registry import load, names
+from cenote.lab.data.shapes import MultiViewShapes, ShapeSplit
 
 __all__ = [
     "DetectionSplit",
     "ImageClassification",
     "ImageSplit",
+    "MultiViewShapes",
     "ObjectDetection",
     "Objects",
+    "ShapeSplit",
     "load",
     "names",
 ]

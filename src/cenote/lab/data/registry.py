@@ -12,31 +12,40 @@ from typing import Literal, overload
 from cenote.errors import ArgumentError, MissingExtraError
 from cenote.lab.data.detection import ObjectDetection
 from cenote.lab.data.images import ImageClassification
+from cenote.lab.data.shapes import MultiViewShapes
 
 Detection = Literal["bccd", "blots", "coco", "voc"]
 """The data sets with boxes."""
+
+Shapes = Literal["furniture", "shapenet-r2n2"]
+"""The data sets of objects seen from several sides."""
 
 
 @overload
 def load(name: Detection, root: str | Path | None = None, **options: object) -> ObjectDetection: ...  # type: ignore[overload-overlap]
 @overload
+def load(name: Shapes, root: str | Path | None = None, **options: object) -> MultiViewShapes: ...  # type: ignore[overload-overlap]
+@overload
 def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification: ...
-def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification | ObjectDetection:
+def load(
+    name: str, root: str | Path | None = None, **options: object
+) -> ImageClassification | ObjectDetection | MultiViewShapes:
     """Load a data set.
 
     Looks under ``root``, then under the folder named by the environment variable ``CENOTE_DATA``, then where the
     system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``,
-    ``blots``) come with a Python package and ignore ``root``. Images that lie in files of their own or in parquet files
-    are decoded when they are first used, and a subset decodes only its own: ``load("cifar10").subset(train=2_000,
-    test=1_000)`` is quick.
+    ``blots``, ``furniture``) come with a Python package and ignore ``root``. Images that lie in files of their own or
+    in parquet files are decoded when they are first used, and a subset decodes only its own:
+    ``load("cifar10").subset(train=2_000, test=1_000)`` is quick.
 
     Args:
         name: One of ``names()``.
         root: Folder with data sets in the hub's or their source's own layout.
-        **options: What the data set takes: ``image_size`` for ``imagefolder``.
+        **options: What the data set takes: ``image_size`` for ``imagefolder``, ``furniture`` and
+            ``shapenet-r2n2``, ``resolution`` for ``furniture``.
 
     Returns:
-        Training and test images with their labels, or with their boxes.
+        Training and test images with their labels or their boxes, or objects with their views and grids.
 
     Raises:
         ArgumentError: If there is no data set of this name, or it does not take an option.
@@ -59,7 +68,7 @@ def load(name: str, root: str | Path | None = None, **options: object) -> ImageC
             raise ArgumentError(f"{option}: data set {name!r} does not take it; it takes {allowed}")
     try:
         module = importlib.import_module(f"cenote.lab.data.{entry.module}")
-        read: Callable[..., ImageClassification | ObjectDetection] = module.load
+        read: Callable[..., ImageClassification | ObjectDetection | MultiViewShapes] = module.load
         return read(None if root is None else Path(root), **options)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
@@ -85,8 +94,10 @@ _LOADERS = {
     "coco": _Entry("coco"),
     "digits": _Entry("digits"),
     "fashion-mnist": _Entry("fashion_mnist"),
+    "furniture": _Entry("furniture", options=("image_size", "resolution")),
     "imagefolder": _Entry("imagefolder", options=("image_size",)),
     "mnist-5k": _Entry("mnist"),
+    "shapenet-r2n2": _Entry("shapenet", options=("image_size",)),
     "voc": _Entry("voc"),
 }
 

@@ -1,0 +1,160 @@
+"""Networks have the shapes and weights they say, tasks the views, and overlaps the sets' arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cenote.pooling import AttSets, aggregate, voxel_iou
+from cenote.pooling.attsets.comparing import encode_all, overlaps, permutation_spread, probabilities, train_sets
+from cenote.pooling.attsets.networks import GridDecoder, ImageEncoder, VectorEncoder, ViewNetwork, VolumeDecoder
+from cenote.pooling.attsets.r2n2 import R2N2Decoder, R2N2Encoder
+from cenote.pooling.attsets.tasks import picture_task, window_task
+from cenote.pooling.attsets.windows import window_views
+
+
+def small() -> ViewNetwork:
+    return ViewNetwork(nn.Sequential(nn.Flatten(), VectorEncoder(32, 16, 8)), AttSets(8), GridDecoder(8, 16, (4, 4)))
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+def test_views_are_encoded_alone_and_aggregated_with_their_mask() -> None:
+    model, views = small(), torch.randn(3, 5, 2, 4, 4)
+    one_by_one = torch.stack([model.encoder(views[:, view]) for view in range(5)], 1)
+    torch.testing.assert_close(model.encode(views), one_by_one)
+    mask = torch.tensor([True, True, False, True, False]).expand(3, -1)
+    torch.testing.assert_close(model(views, mask), model(views[:, [0, 1, 3]]))
+    assert model(views).shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("side", [8, 9, 32, 33])
+def test_the_encoder_takes_any_side(side: int) -> None:
+    assert ImageEncoder(side, 3, (4, 8), 10)(torch.randn(2, 3, side, side)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("resolution", "widths"), [(8, (4,)), (16, (8, 4)), (32, (8, 4, 2))])
+def test_volumes_are_doubled_to_their_resolution(resolution: int, widths: tuple[int, ...]) -> None:
+    assert VolumeDecoder(6, resolution, widths)(torch.randn(2, 6)).shape == (2,) + 3 * (resolution,)
+
+
+def test_the_papers_network_takes_its_images_to_its_grids() -> None:
+    """127 → 64 → 32 → 16 → 8 → 4 → 2 pixels, so the layer behind them is square; no batch norm anywhere."""
+    encoder, decoder = R2N2Encoder(), R2N2Decoder()
+    features = encoder(torch.rand(1, 3, 127, 127))
+    assert features.shape == (1, 1024)
+    assert decoder(features).shape == (1, 32, 32, 32)
+    layers = [module for module in encoder if isinstance(module, nn.Linear)]
+    assert [tuple(layer.weight.shape) for layer in layers] == [(1024, 1024)]
+    kinds = {type(module).__name__ for half in (encoder, decoder) for module in half.modules()}
+    assert not any("Norm" in kind for kind in kinds)
+
+
+# --- overlap ------------------------------------------------------------------------------------------------------
+
+
+def test_overlap_by_sets_of_cells() -> None:
+    rng = np.random.default_rng(0)
+    guess, truth = rng.random((6, 3, 4, 2)), rng.random((6, 3, 4, 2)) > 0.6
+    found = voxel_iou(torch.from_numpy(guess), torch.from_numpy(truth), 0.3)
+    for index in range(6):
+        predicted = {tuple(cell) for cell in np.argwhere(guess[index] > 0.3)}
+        occupied = {tuple(cell) for cell in np.argwhere(truth[index])}
+        assert found[index].item() == pytest.approx(len(predicted & occupied) / len(predicted | occupied))
+
+
+def test_overlap_of_nothing_with_nothing_is_whole() -> None:
+    assert voxel_iou(torch.zeros(1, 4), torch.zeros(1, 4, dtype=torch.bool)).tolist() == [1.0]
+
+
+# --- tasks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_window_shows_a_square_of_the_image_and_where_it_lies() -> None:
+    images = torch.rand(4, 9, 9)
+    views = window_views(images, 50, (2, 5), 0.0, torch.Generator().manual_seed(0))
+    pixels, seen = views.unbind(2)
+    torch.testing.assert_close(pixels, images.unsqueeze(1) * seen)
+    rows, columns = seen.amax(3), seen.amax(2)
+    assert torch.equal(seen, rows.unsqueeze(3) * columns.unsqueeze(2)), "not a rectangle"
+    sides = rows.sum(2)
+    assert torch.equal(sides, columns.sum(2))
+    assert set(sides.flatten().tolist()) == {2.0, 3.0, 4.0, 5.0}
+    assert not (rows.diff(dim=2) > 0).sum(2).gt(1).any(), "not in one piece"
+    assert seen.mean((0, 1)).min() > 0, "a pixel that no window shows"
+
+
+def test_noise_stays_within_the_window() -> None:
+    views = window_views(torch.zeros(2, 8, 8), 200, (3, 4), 0.5, torch.Generator().manual_seed(0))
+    pixels, seen = views.unbind(2)
+    assert not pixels[seen == 0].any()
+    assert pixels[seen == 1].std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_batches_are_equal_for_equal_seeds_and_reach_all_sizes() -> None:
+    train, test = torch.rand(20, 6, 6), torch.rand(5, 6, 6)
+    task = window_task(train, test, 7, (2, 3), 0.1)
+    assert task.test_views.shape == (5, 7, 2, 6, 6)
+    assert torch.equal(task.test_targets, test > 0.5)
+    runs = []
+    for seed in (3, 3, 4):
+        stream = task.batches(4, (1, 7), seed)
+        runs.append([next(stream) for _ in range(60)])
+    assert {views.shape[1] for views, _ in runs[0]} == set(range(1, 8))
+    for (views, targets), (again, same) in zip(runs[0], runs[1], strict=True):
+        assert torch.equal(views, again)
+        assert torch.equal(targets, same)
+    assert not all(a.shape == b.shape and torch.equal(a, b) for (a, _), (b, _) in zip(runs[0], runs[2], strict=True))
+
+
+def test_pictures_of_an_object_are_drawn_without_repeat_and_go_with_its_grid() -> None:
+    pictures = np.arange(6 * 4, dtype=np.uint8).reshape(6, 4, 1, 1, 1)
+    grids = np.eye(6, dtype=bool).reshape(6, 6, 1, 1)
+    task = picture_task(lambda index: pictures[index], grids, lambda index: pictures[index], grids, views=3)
+    assert task.test_views.shape == (6, 3, 1, 1, 1)
+    views, targets = next(task.batches(50, (3, 3), 0))
+    numbers = (255 * (1 - views)).round().long().reshape(50, 3)
+    assert torch.equal(numbers // 4, targets.flatten(1).argmax(1, keepdim=True).expand(-1, 3))
+    assert all(len(set(row)) == 3 for row in numbers.tolist())
+    assert len({tuple(row) for row in numbers.tolist()}) > 20
+
+
+# --- training and testing -----------------------------------------------------------------------------------------
+
+
+def test_training_learns_and_testing_takes_the_first_views() -> None:
+    stripes = (torch.rand(64, 1, 4) > 0.5).float().expand(-1, 4, -1)
+    task = window_task(stripes[:40], stripes[40:], 6, (2, 4), 0.0)
+    model = small()
+    features = encode_all(model, task.test_views)
+    before = overlaps(model, features, task.test_targets, (1, 6), 0.4)
+    assert train_sets(model, task.batches(16, (2, 6), 0), 150, 1e-2)
+    features = encode_all(model, task.test_views)
+    after = overlaps(model, features, task.test_targets, (1, 6), 0.4)
+    assert after[6] > before[6] + 0.1
+    direct = voxel_iou(model(task.test_views[:, :1]).sigmoid(), task.test_targets).mean().item()
+    assert after[1] == pytest.approx(direct)
+    torch.testing.assert_close(probabilities(model, features, batch=3), model(task.test_views).sigmoid())
+
+
+def test_a_training_that_diverges_says_so() -> None:
+    model, views = small(), torch.randn(2, 3, 2, 4, 4)
+    before = [weight.clone() for weight in model.parameters()]
+    assert not train_sets(model, [(views, torch.full((2, 4, 4), torch.nan))] * 3, 3, 0.1)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_only_the_gru_feels_the_order() -> None:
+    features = torch.randn(5, 6, 8)
+    spread = {}
+    for name in ("attsets", "max", "gru"):
+        model = small()
+        model.aggregation = aggregate(name, 8)
+        spread[name] = permutation_spread(model, features, orders=5)
+    assert spread["max"] == 0
+    assert spread["attsets"] < 1e-12
+    assert spread["gru"] > 1e-4
+    assert next(model.parameters()).dtype is torch.float32
