@@ -21,8 +21,11 @@ def test_names() -> None:
         "cifar10",
         "coco",
         "digits",
+        "emopain",
         "fashion-mnist",
+        "guarded-motion",
         "imagefolder",
+        "lower-limb-emg",
         "mnist-5k",
         "voc",
     )

@@ -3,6 +3,7 @@
 from cenote.lab.data.detection import DetectionSplit, ObjectDetection, Objects
 from cenote.lab.data.images import ImageClassification, ImageSplit
 from cenote.lab.data.registry import load, names
+from cenote.lab.data.sensors import Recording, Sensor, SensorRecordings
 
 __all__ = [
     "DetectionSplit",
@@ -10,6 +11,9 @@ __all__ = [
     "ImageSplit",
     "ObjectDetection",
     "Objects",
+    "Recording",
+    "Sensor",
+    "SensorRecordings",
     "load",
     "names",
 ]

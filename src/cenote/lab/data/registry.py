@@ -12,31 +12,40 @@ from typing import Literal, overload
 from cenote.errors import ArgumentError, MissingExtraError
 from cenote.lab.data.detection import ObjectDetection
 from cenote.lab.data.images import ImageClassification
+from cenote.lab.data.sensors import SensorRecordings
 
 Detection = Literal["bccd", "blots", "coco", "voc"]
 """The data sets with boxes."""
+
+Sensors = Literal["emopain", "guarded-motion", "lower-limb-emg"]
+"""The recordings of body-worn sensors."""
 
 
 @overload
 def load(name: Detection, root: str | Path | None = None, **options: object) -> ObjectDetection: ...  # type: ignore[overload-overlap]
 @overload
+def load(name: Sensors, root: str | Path | None = None, **options: object) -> SensorRecordings: ...  # type: ignore[overload-overlap]
+@overload
 def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification: ...
-def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification | ObjectDetection:
+def load(
+    name: str, root: str | Path | None = None, **options: object
+) -> ImageClassification | ObjectDetection | SensorRecordings:
     """Load a data set.
 
     Looks under ``root``, then under the folder named by the environment variable ``CENOTE_DATA``, then where the
-    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``,
-    ``blots``) come with a Python package and ignore ``root``. Images that lie in files of their own or in parquet files
-    are decoded when they are first used, and a subset decodes only its own: ``load("cifar10").subset(train=2_000,
-    test=1_000)`` is quick.
+    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``) and those
+    that are drawn (``blots``, ``guarded-motion``) ignore ``root``. Images that lie in files of their own or in parquet
+    files are decoded when they are first used, and a subset decodes only its own:
+    ``load("cifar10").subset(train=2_000, test=1_000)`` is quick.
 
     Args:
         name: One of ``names()``.
         root: Folder with data sets in the hub's or their source's own layout.
-        **options: What the data set takes: ``image_size`` for ``imagefolder``.
+        **options: What the data set takes: ``image_size`` for ``imagefolder``, and what its ``load`` says for
+            ``guarded-motion``.
 
     Returns:
-        Training and test images with their labels, or with their boxes.
+        Training and test images with their labels, or with their boxes; or recordings of sensors.
 
     Raises:
         ArgumentError: If there is no data set of this name, or it does not take an option.
@@ -59,7 +68,7 @@ def load(name: str, root: str | Path | None = None, **options: object) -> ImageC
             raise ArgumentError(f"{option}: data set {name!r} does not take it; it takes {allowed}")
     try:
         module = importlib.import_module(f"cenote.lab.data.{entry.module}")
-        read: Callable[..., ImageClassification | ObjectDetection] = module.load
+        read: Callable[..., ImageClassification | ObjectDetection | SensorRecordings] = module.load
         return read(None if root is None else Path(root), **options)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
@@ -84,8 +93,14 @@ _LOADERS = {
     "cifar10": _Entry("cifar"),
     "coco": _Entry("coco"),
     "digits": _Entry("digits"),
+    "emopain": _Entry("emopain"),
     "fashion-mnist": _Entry("fashion_mnist"),
+    "guarded-motion": _Entry(
+        "guarded_motion",
+        options=("n_subjects", "n_sensors", "severity", "onset_jitter", "noise", "recordings", "seed"),
+    ),
     "imagefolder": _Entry("imagefolder", options=("image_size",)),
+    "lower-limb-emg": _Entry("lower_limb_emg"),
     "mnist-5k": _Entry("mnist"),
     "voc": _Entry("voc"),
 }
