@@ -69,8 +69,8 @@ def load(root: Path | None = None) -> SensorRecordings:
                 return _data_set(tuple(_read_window(path) for path in _windows(here)), here)
     raise DataNotFoundError(
         f"data set 'emopain' not found: {looked_in(roots)}; it is licensed and cannot be downloaded: apply to its "
-        f"owners (the EmoPain project, University College London), then set {ROOT_VARIABLE} or --data-root to the folder "
-        f"with {' and '.join(GROUPS)}, or with the windows 0.mat, 1.mat, … that the released code makes of them"
+        f"owners, the EmoPain project of University College London, then set {ROOT_VARIABLE} or --data-root to the "
+        f"folder with {' and '.join(GROUPS)}, or with the windows 0.mat, 1.mat, … that the released code makes of them"
     )
 
 
