@@ -15,7 +15,12 @@ def test_importance_is_the_formula() -> None:
     model = LSFAN(n_sensors=4, n_frames=24, nhead=2).eval()
     x = torch.randn(1, 24, 4)
     kept: list[torch.Tensor] = []
-    handle = model.cnn.register_forward_hook(lambda module, inputs, out: (out.retain_grad(), kept.append(out)))
+
+    def keep(module: torch.nn.Module, inputs: object, out: torch.Tensor) -> None:
+        out.retain_grad()
+        kept.append(out)
+
+    handle = model.cnn.register_forward_hook(keep)
     logits = model(x)
     handle.remove()
     logits[0, 1].backward()

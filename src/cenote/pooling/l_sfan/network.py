@@ -47,6 +47,7 @@ class LSFAN(nn.Module):
         ArgumentError: If there are too few frames or sensors, or the heads do not divide them.
 
     Example:
+        >>> import torch
         >>> model = LSFAN(n_sensors=30, n_frames=180)
         >>> model(torch.randn(4, 180, 30)).shape
         torch.Size([4, 2])
@@ -82,15 +83,14 @@ class LSFAN(nn.Module):
         Raises:
             ArgumentError: If the windows have another shape than the network was made for.
         """
-        fixed = self.n_frames if self.axis == "sensor" else None
-        if x.dim() == 3:
-            x = x.unsqueeze(1)
-        if x.dim() != 4 or x.shape[1] != 1 or x.shape[3] != self.n_sensors:
-            raise ArgumentError(f"x: got shape {tuple(x.shape)}, allowed is (B, T, {self.n_sensors}) or with one map")
-        if x.shape[2] != fixed and (fixed is not None or x.shape[2] < LEAST_FRAMES):
+        sensors, fixed = self.n_sensors, self.n_frames if self.axis == "sensor" else None
+        image = x.unsqueeze(1) if x.dim() == 3 else x
+        if image.dim() != 4 or image.shape[1] != 1 or image.shape[3] != sensors:
+            raise ArgumentError(f"x: got shape {tuple(x.shape)}, allowed is (B, T, {sensors}) or (B, 1, T, {sensors})")
+        if image.shape[2] != fixed and (fixed is not None or image.shape[2] < LEAST_FRAMES):
             allowed = f"{fixed}, as the sensors are pooled" if fixed is not None else f"{LEAST_FRAMES} or more"
-            raise ArgumentError(f"x: got {x.shape[2]} frames, allowed is {allowed}")
-        maps: Tensor = self.cnn(x)
+            raise ArgumentError(f"x: got {image.shape[2]} frames, allowed is {allowed}")
+        maps: Tensor = self.cnn(image)
         return maps
 
     def classify(self, maps: Tensor) -> Tensor:
