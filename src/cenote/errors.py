@@ -19,6 +19,10 @@ class ArgumentTypeError(CenoteError, TypeError):
     """An argument has a type or dtype that is not allowed."""
 
 
+class LeakError(CenoteError, ValueError):
+    """What a model learns from would hold something of what it is tested on."""
+
+
 class CardError(CenoteError, ValueError):
     """A card breaks the card schema; names the file, the key and the fix."""
 

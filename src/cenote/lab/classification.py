@@ -52,7 +52,7 @@ def subset(name: str, settings: ClassificationSettings, context: Context) -> Ima
     def load() -> ImageClassification:
         data = context.load(name, **options)
         if not isinstance(data, ImageClassification):
-            raise ArgumentError(f"data: {name!r} has no label for each image; it cannot be classified")
+            raise ArgumentError(f"data: {name!r} is no set of images with one label each; it cannot be classified")
         return data.subset(min(settings.train_images, len(data.train)), min(settings.test_images, len(data.test)))
 
     return context.remember((name, *sorted(options.items()), settings.train_images, settings.test_images), load)

@@ -86,7 +86,12 @@ def _data(data_root: Path | None) -> Iterator[tuple[str, bool | None, str]]:
         except ImportError as error:
             yield f"data {name}", None, f"{error.name} is not installed"
         else:
-            yield f"data {name}", True, f"{len(found.train):,} training and {len(found.test):,} test images"
+            size = (
+                found.size()
+                if isinstance(found, data.SensorRecordings)
+                else f"{len(found.train):,} training and {len(found.test):,} test images"
+            )
+            yield f"data {name}", True, size
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from cenote.lab.data.detection import DetectionSplit, ObjectDetection, Objects
 from cenote.lab.data.images import ImageClassification, ImageSplit
 from cenote.lab.data.registry import load, names
+from cenote.lab.data.sensors import Recording, Sensor, SensorRecordings
 from cenote.lab.data.shapes import MultiViewShapes, ShapeSplit
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "MultiViewShapes",
     "ObjectDetection",
     "Objects",
+    "Recording",
+    "Sensor",
+    "SensorRecordings",
     "ShapeSplit",
     "load",
     "names",

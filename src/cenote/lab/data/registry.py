@@ -12,6 +12,7 @@ from typing import Literal, overload
 from cenote.errors import ArgumentError, MissingExtraError
 from cenote.lab.data.detection import ObjectDetection
 from cenote.lab.data.images import ImageClassification
+from cenote.lab.data.sensors import SensorRecordings
 from cenote.lab.data.shapes import MultiViewShapes
 
 Detection = Literal["bccd", "blots", "coco", "voc"]
@@ -20,32 +21,38 @@ Detection = Literal["bccd", "blots", "coco", "voc"]
 Shapes = Literal["furniture", "shapenet-r2n2"]
 """The data sets of objects seen from several sides."""
 
+Sensors = Literal["emopain", "guarded-motion", "lower-limb-emg"]
+"""The recordings of body-worn sensors."""
+
+Data = ImageClassification | ObjectDetection | MultiViewShapes | SensorRecordings
+
 
 @overload
 def load(name: Detection, root: str | Path | None = None, **options: object) -> ObjectDetection: ...  # type: ignore[overload-overlap]
 @overload
 def load(name: Shapes, root: str | Path | None = None, **options: object) -> MultiViewShapes: ...  # type: ignore[overload-overlap]
 @overload
+def load(name: Sensors, root: str | Path | None = None, **options: object) -> SensorRecordings: ...  # type: ignore[overload-overlap]
+@overload
 def load(name: str, root: str | Path | None = None, **options: object) -> ImageClassification: ...
-def load(
-    name: str, root: str | Path | None = None, **options: object
-) -> ImageClassification | ObjectDetection | MultiViewShapes:
+def load(name: str, root: str | Path | None = None, **options: object) -> Data:
     """Load a data set.
 
     Looks under ``root``, then under the folder named by the environment variable ``CENOTE_DATA``, then where the
-    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``,
-    ``blots``, ``furniture``) come with a Python package and ignore ``root``. Images that lie in files of their own or
-    in parquet files are decoded when they are first used, and a subset decodes only its own:
+    system's packages put the set, then on the Hugging Face hub. The embedded sets (``mnist-5k``, ``digits``) and those
+    that are made up (``blots``, ``furniture``, ``guarded-motion``) ignore ``root``. Images that lie in files of their
+    own or in parquet files are decoded when they are first used, and a subset decodes only its own:
     ``load("cifar10").subset(train=2_000, test=1_000)`` is quick.
 
     Args:
         name: One of ``names()``.
         root: Folder with data sets in the hub's or their source's own layout.
         **options: What the data set takes: ``image_size`` for ``imagefolder``, ``furniture`` and
-            ``shapenet-r2n2``, ``resolution`` for ``furniture``.
+            ``shapenet-r2n2``, ``resolution`` for ``furniture``, and what its ``load`` says for ``guarded-motion``.
 
     Returns:
-        Training and test images with their labels or their boxes, or objects with their views and grids.
+        Training and test images with their labels or their boxes, objects with their views and grids, or recordings of
+        sensors.
 
     Raises:
         ArgumentError: If there is no data set of this name, or it does not take an option.
@@ -68,7 +75,7 @@ def load(
             raise ArgumentError(f"{option}: data set {name!r} does not take it; it takes {allowed}")
     try:
         module = importlib.import_module(f"cenote.lab.data.{entry.module}")
-        read: Callable[..., ImageClassification | ObjectDetection | MultiViewShapes] = module.load
+        read: Callable[..., Data] = module.load
         return read(None if root is None else Path(root), **options)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
@@ -93,9 +100,15 @@ _LOADERS = {
     "cifar10": _Entry("cifar"),
     "coco": _Entry("coco"),
     "digits": _Entry("digits"),
+    "emopain": _Entry("emopain"),
     "fashion-mnist": _Entry("fashion_mnist"),
     "furniture": _Entry("furniture", options=("image_size", "resolution")),
+    "guarded-motion": _Entry(
+        "guarded_motion",
+        options=("n_subjects", "n_sensors", "severity", "onset_jitter", "noise", "recordings", "seed"),
+    ),
     "imagefolder": _Entry("imagefolder", options=("image_size",)),
+    "lower-limb-emg": _Entry("lower_limb_emg"),
     "mnist-5k": _Entry("mnist"),
     "shapenet-r2n2": _Entry("shapenet", options=("image_size",)),
     "voc": _Entry("voc"),

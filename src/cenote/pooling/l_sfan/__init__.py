@@ -1,4 +1,28 @@
-"""L-SFAN: Lightweight Spatially-focused Attention Network for Pain Behavior Detection.
+"""L-SFAN (arXiv 2406.16913): pooling sensor maps along time alone, judged on people left out."""
 
-arXiv 2406.16913. Listed: its method is not here yet.
-"""
+from cenote.pooling.l_sfan.augmentation import WindowAugmentation
+from cenote.pooling.l_sfan.importance import sensor_importance
+from cenote.pooling.l_sfan.leaks import Fold
+from cenote.pooling.l_sfan.leaving_out import LeftOut, leave_one_subject_out, subject_folds
+from cenote.pooling.l_sfan.network import LSFAN
+from cenote.pooling.l_sfan.pooling import oriented_avg_pool
+from cenote.pooling.l_sfan.standardization import Standardization
+from cenote.pooling.l_sfan.streaming import WindowStream
+from cenote.pooling.l_sfan.training import WindowClassifier, WindowTraining
+from cenote.pooling.l_sfan.windows import sliding_windows
+
+__all__ = [
+    "LSFAN",
+    "Fold",
+    "LeftOut",
+    "Standardization",
+    "WindowAugmentation",
+    "WindowClassifier",
+    "WindowStream",
+    "WindowTraining",
+    "leave_one_subject_out",
+    "oriented_avg_pool",
+    "sensor_importance",
+    "sliding_windows",
+    "subject_folds",
+]

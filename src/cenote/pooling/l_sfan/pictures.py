@@ -1,0 +1,178 @@
+"""The pictures of a run: scores with and without leaks, each subject, what is taken for what, which sensors decide."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Plot
+from numpy.typing import NDArray
+
+from cenote.catalog.results import Figure, Record
+from cenote.lab import plots
+from cenote.lab.data import SensorRecordings
+from cenote.lab.style import FAINT, house_style
+from cenote.pooling.l_sfan.experiment import ARMS, CLAIMED, CONTROLS, LEAKS
+
+
+def draw_all(
+    data: SensorRecordings, task: str, prefix: str, records: Sequence[Record], folder: Path
+) -> Iterator[Figure]:
+    """Draw every picture of one task on one data set.
+
+    Args:
+        data: The recordings, which give classes and sensors their names.
+        task: The task.
+        prefix: What its metrics begin with.
+        records: All records of the run.
+        folder: Where the files go.
+    """
+    own = [record for record in records if record.data == data.name]
+    place = f"{prefix.replace('_', '-')}{data.name}"
+    named = f"{task} on {data.name}"
+    yield from _scores(own, prefix, place, named, folder)
+    yield from _subjects(own, prefix, place, named, folder)
+    yield from _confusions(own, prefix, place, named, folder, data.tasks[task])
+    yield from _importance(own, prefix, place, named, folder, [sensor.name for sensor in data.sensors])
+
+
+def _scores(records: Sequence[Record], prefix: str, place: str, named: str, folder: Path) -> Iterator[Figure]:
+    for metric, title in (("mcc", "Matthews correlation"), ("macro_f1", "Macro-F1")):
+        by_seed: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for record in records:
+            if record.metric == prefix + metric:
+                by_seed[record.arm][record.seed].append(record.value)
+        values = {arm: [float(np.mean(each)) for each in by_seed[arm].values()] for arm in ARMS if arm in by_seed}
+        if not values:
+            continue
+        strip = plots.strip(
+            values, xlabel=title, highlight={"l-sfan"} & set(values), controls=set(CONTROLS) & set(values)
+        )
+        file = f"{metric.replace('_', '-')}-{place}.png"
+        plots.save(strip, folder / file)
+        means = ", ".join(f"{arm} {np.mean(each):.3f}" for arm, each in values.items())
+        yield Figure(
+            file=file,
+            title=f"{title}: {named}",
+            caption="A dot is one seed with every subject left out in turn, as the mean of the subjects' shares; the "
+            f"bar is the 95 % t interval over seeds. Controls: {', '.join(LEAKS)} evaluate l-sfan with a leak.",
+            alt=f"Mean {title} over seeds: {means}.",
+        )
+
+
+def _subjects(records: Sequence[Record], prefix: str, place: str, named: str, folder: Path) -> Iterator[Figure]:
+    hits = _by_unit(records, f"{prefix}subject_accuracy", "l-sfan")
+    if not hits:
+        return
+    means = {subject: float(np.mean(each)) for subject, each in hits.items()}
+    ordered = dict(sorted(means.items(), key=lambda item: -item[1]))
+    lowest = list(ordered)[-1]
+    spans = {subject: (min(hits[subject]), max(hits[subject])) for subject in ordered}
+    bars = plots.bars(
+        ordered, xlabel="windows of the subject recognised", unit="fraction", intervals=spans, highlight=lowest
+    )
+    file = f"subjects-{place}.png"
+    plots.save(bars, folder / file)
+    yield Figure(
+        file=file,
+        title=f"Each subject, left out: {named}",
+        caption="Part of each subject's windows that l-sfan recognises when it has learned from the others: mean over "
+        "seeds, the line from the lowest seed to the highest. The lowest subject is in colour.",
+        alt=f"Recognised windows reach from {ordered[lowest]:.0%} ({lowest}) to {max(means.values()):.0%}, "
+        f"with a median of {np.median(list(means.values())):.0%}.",
+    )
+
+
+def _confusions(
+    records: Sequence[Record], prefix: str, place: str, named: str, folder: Path, classes: Sequence[str]
+) -> Iterator[Figure]:
+    tables = {}
+    for arm in CLAIMED:
+        if cells := _by_unit(records, f"{prefix}confusion", arm):
+            table = np.zeros((len(classes), len(classes)))
+            for unit, values in cells.items():
+                row, column = map(int, unit.split())
+                table[row, column] = np.sum(values)
+            tables[arm] = table / table.sum(axis=1, keepdims=True).clip(min=1)
+    if not tables:
+        return
+    plot = plots.grid(
+        [100 * table for table in tables.values()], titles=list(tables), cmap="Blues", columns=2, label="% of the class"
+    )
+    for axes, table in zip(plot.axes, tables.values(), strict=False):
+        _write_cells(axes, table, classes)
+    file = f"confusion-{place}.png"
+    plots.save(plot, folder / file)
+    right = "; ".join(
+        f"{arm} " + ", ".join(f"{name} {share:.0%}" for name, share in zip(classes, np.diag(table), strict=True))
+        for arm, table in tables.items()
+    )
+    yield Figure(
+        file=file,
+        title=f"What is taken for what: {named}",
+        caption="Rows are what a window is, columns what it is taken for, in per cent of the row, over all seeds; "
+        "every window is judged by a model that has not learned from its subject.",
+        alt=f"Recognised per class: {right}.",
+    )
+
+
+def _importance(
+    records: Sequence[Record], prefix: str, place: str, named: str, folder: Path, sensors: Sequence[str]
+) -> Iterator[Figure]:
+    rows: dict[str, dict[float, float]] = defaultdict(dict)
+    for record in records:
+        if record.metric == f"{prefix}importance" and record.unit is not None and record.x is not None:
+            rows[record.unit][record.x] = record.value
+    shown = [sensor for sensor in sensors if sensor in rows]
+    if not shown:
+        return
+    heat = np.array([[rows[sensor][step] for step in sorted(rows[sensor])] for sensor in shown])
+    file = f"importance-{place}.png"
+    plots.save(heat_map(heat, shown), folder / file)
+    share = heat.sum(axis=1) / max(float(heat.sum()), 1e-12)
+    ordered = sorted(zip(shown, share, strict=True), key=lambda item: -item[1])
+    yield Figure(
+        file=file,
+        title=f"Which sensors decide: {named}",
+        caption="Grad-CAM of l-sfan on the windows of subjects left out, mean over windows and folds of the first "
+        "seed; the largest value is 1. From left to right the window's time.",
+        alt="Parts of the importance: " + ", ".join(f"{sensor} {part:.0%}" for sensor, part in ordered[:6]) + ".",
+    )
+
+
+@house_style()
+def heat_map(importance: NDArray[np.floating], sensors: Sequence[str]) -> Plot:
+    """Return a picture of importance (S, T), a row for each named sensor, time from left to right."""
+    height = max(2.6, 0.3 * len(sensors) + 0.9)
+    plot = Plot(figsize=(6.4, height), layout="constrained")
+    axes = plot.add_subplot()
+    image = axes.imshow(importance, cmap="viridis", aspect="auto", vmin=0, extent=(0, 1, len(sensors) - 0.5, -0.5))
+    axes.set_yticks(range(len(sensors)), list(sensors))
+    axes.set_xticks([0, 0.5, 1], ["start", "middle", "end of the window"])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = plot.colorbar(image, ax=axes, fraction=0.03, pad=0.02, label="importance")
+    bar.outline.set_visible(False)
+    return plot
+
+
+def _by_unit(records: Sequence[Record], metric: str, arm: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.metric == metric and record.arm == arm and record.unit is not None:
+            found[record.unit].append(record.value)
+    return dict(found)
+
+
+@house_style()
+def _write_cells(axes: Axes, table: NDArray[np.floating], classes: Sequence[str]) -> None:
+    axes.set_axis_on()
+    axes.set_yticks(range(len(classes)), list(classes))
+    axes.set_xticks(range(len(classes)), [name.replace(" ", "\n") for name in classes])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for (row, column), share in np.ndenumerate(table):
+        axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=FAINT if share > 0.6 else "black")
