@@ -26,12 +26,12 @@ from cenote.lab import plots
 from cenote.lab.data import DetectionSplit, ObjectDetection, coco, voc
 from cenote.lab.data.detection import read_image
 from cenote.lab.wording import counted
+from cenote.pooling.progress import show_progress
 from cenote.pooling.spp_net.detector import Detections, SPPDetector
 from cenote.pooling.spp_net.measuring import Measurement, measure_detector, score_limits, surer_than
 from cenote.pooling.spp_net.mining import fit_svm_head
 from cenote.pooling.spp_net.pictures import Box, boxes_of, picture
 from cenote.pooling.spp_net.pretraining import State
-from cenote.pooling.spp_net.progress import show_progress
 from cenote.pooling.spp_net.proposals import propose
 from cenote.pooling.spp_net.saving import CONFIG, dump_detector, load_detector
 from cenote.pooling.spp_net.training import (

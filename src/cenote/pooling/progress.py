@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from cenote.pooling.spp_net.training import Progress
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how many are done, and of how many; what stands before a comma names the step."""
 
 
 @contextmanager
