@@ -17,7 +17,7 @@ from cenote.lab.data.recording_files import RecordingFile, files_in, open_record
 from cenote.lab.data.recording_folder import Columns, read_folder
 from cenote.lab.wording import counted
 from cenote.pooling.l_sfan.commands.reporting import columns_of, importance_table, score_table, write_row
-from cenote.pooling.l_sfan.commands.running import Watched, answers_in, rows_of
+from cenote.pooling.l_sfan.commands.running import Watched, answers_in, one_thread, rows_of
 from cenote.pooling.l_sfan.commands.training import Job, Wishes
 from cenote.pooling.l_sfan.pictures import heat_map
 from cenote.pooling.l_sfan.recogniser import Recogniser, load_recogniser
@@ -84,10 +84,11 @@ def run_command(
     lines = [write_row(columns_of(trained.design))]
     if out is None:
         typer.echo(lines[0], nl=False)
-    for row in _answers(places, trained, watched):
-        lines.append(write_row(row))
-        if out is None:
-            typer.echo(lines.pop(), nl=False)
+    with one_thread():
+        for row in _answers(places, trained, watched):
+            lines.append(write_row(row))
+            if out is None:
+                typer.echo(lines.pop(), nl=False)
     console = Console(highlight=False, markup=False, stderr=out is None)
     if importance is not None and not watched.count:
         raise ArgumentError("--importance: no recording is as long as a window, so that there is nothing to draw")

@@ -126,8 +126,8 @@ def write_report(
         "# A recogniser and how well it works",
         "",
         f"{size} The scores are of people left out: every window is judged by a network that has not learned from its "
-        "subject. The recogniser itself has learned from all. MCC is the Matthews correlation, 0 for guesses and 1 where all "
-        "is right; intervals are 95 %, by the jackknife over subjects.",
+        "subject. The recogniser itself has learned from all. MCC is the Matthews correlation, 0 for guesses and 1 if "
+        "all is right; intervals are 95 %, by the jackknife over subjects.",
         *notes,
         "",
         *_markdown(SCORES, [each.row() for each in scores]),

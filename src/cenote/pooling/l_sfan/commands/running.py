@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from cenote.lab.data.recording_files import ROWS, RecordingFile
 from cenote.pooling.l_sfan.commands.reporting import answer_row
@@ -67,3 +69,14 @@ def rows_of(name: str, answers: Iterable[Answer], trained: Recogniser) -> Iterat
     """Yield the row of each answer to the recording of that name."""
     for answer in answers:
         yield [name, *answer_row(trained.design, answer.start, answer.probabilities)]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: the network is so small that several wait for each other longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

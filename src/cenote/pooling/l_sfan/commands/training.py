@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cenote.lab.data.recording_folder import TASK, RecordingFolder
 from cenote.lab.wording import counted
 from cenote.pooling.l_sfan.baselines import SummaryLogistic
 from cenote.pooling.l_sfan.commands.reporting import Scores, answer_row, columns_of, write_report, write_row
+from cenote.pooling.l_sfan.commands.running import one_thread
 from cenote.pooling.l_sfan.commands.sittings import leave_out_in_sittings
 from cenote.pooling.l_sfan.experiment import SUMMARY, heads_of
 from cenote.pooling.l_sfan.importance import sensor_importance
@@ -126,7 +126,7 @@ class Job:
             RunError: If the folder holds another training, or this one diverges.
         """
         self._begin()
-        with _one_thread():
+        with one_thread():
             return self._run(progress)
 
     def _run(self, progress: Progress) -> list[Scores]:
@@ -258,14 +258,3 @@ class Job:
             "Which sensors decide, and when, in what it has learned from",
             heat_map(importance.T / max(float(importance.max()), 1e-12), self._design.sensors),
         )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The network is so small that several threads wait for each other longer than they work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
