@@ -105,7 +105,7 @@ def _stream(console: Console, classifier: WindowClassifier, minutes: int) -> Non
             f"stream in pieces of {size} frames: {len(answers):,} answers, {verdict} as those of the windows (largest "
             f"difference {difference:.1e})"
         )
-    timings = time_interleaved({"stream": lambda: streamed(STEP)}, repeats=3, min_seconds=0.0)
+    timings = time_interleaved({"stream": lambda: streamed(STEP)}, repeats=3)
     console.print(f"{60 * minutes / timings.median('stream'):,.0f} times faster than real time")
 
 
