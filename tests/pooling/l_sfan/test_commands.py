@@ -251,6 +251,7 @@ def test_a_label_of_one_person_and_shared_recordings_are_refused(folder: Path, t
     text = (folder / second.name).read_text()
     (shared / "copy.csv").write_text(text.replace(",S00,", ",S09,"))
     assert "have a window in common" in refused("train", str(shared), "--out", str(out), *QUICK)
+    assert not out.exists()
 
 
 def test_a_recording_without_a_sensor_or_with_damage_leaves_nothing(

@@ -145,11 +145,13 @@ def subject_bars(hits: Mapping[str, float], spans: Mapping[str, tuple[float, flo
 
 @house_style()
 def heat_map(importance: NDArray[np.floating], sensors: Sequence[str]) -> Plot:
-    """Return a picture of importance (S, T), a row for each named sensor, time from left to right."""
+    """Return a picture of importance (S, T), a row for each named sensor, time from left to right; the largest is 1."""
     height = max(2.6, 0.3 * len(sensors) + 0.9)
     plot = Plot(figsize=(6.4, height), layout="constrained")
     axes = plot.add_subplot()
-    image = axes.imshow(importance, cmap="viridis", aspect="auto", vmin=0, extent=(0, 1, len(sensors) - 0.5, -0.5))
+    scaled = importance / max(float(importance.max()), 1e-12)
+    extent = (0, 1, len(sensors) - 0.5, -0.5)
+    image = axes.imshow(scaled, cmap="viridis", aspect="auto", vmin=0, vmax=1, extent=extent)
     axes.set_yticks(range(len(sensors)), list(sensors))
     axes.set_xticks([0, 0.5, 1], ["start", "middle", "end of the window"])
     first, _, last = axes.get_xticklabels()

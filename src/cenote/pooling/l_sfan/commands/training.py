@@ -25,7 +25,7 @@ from cenote.pooling.l_sfan.commands.running import one_thread
 from cenote.pooling.l_sfan.commands.sittings import leave_out_in_sittings
 from cenote.pooling.l_sfan.experiment import SUMMARY, heads_of
 from cenote.pooling.l_sfan.importance import sensor_importance
-from cenote.pooling.l_sfan.leaks import Fold
+from cenote.pooling.l_sfan.leaks import Fold, check_copies, check_raw
 from cenote.pooling.l_sfan.leaving_out import LeftOut, leave_one_subject_out, subject_folds
 from cenote.pooling.l_sfan.network import LEAST_FRAMES, LSFAN
 from cenote.pooling.l_sfan.pictures import confusion_grid, heat_map, subject_bars
@@ -98,7 +98,9 @@ class Job:
         out: Where the recogniser goes.
 
     Raises:
-        ArgumentError: If there are too few subjects, classes or windows to leave subjects out.
+        ArgumentError: If there are too few subjects or labels to leave subjects out.
+        DataFormatError: If only one subject has some label.
+        LeakError: If two subjects have a recording in common, or all were normalised together.
         RunError: If a recogniser is there already.
     """
 
@@ -113,6 +115,8 @@ class Job:
         )
         self._cut()
         self._folds = self._splits()
+        check_copies(self._windows, self._groups, self._folds)
+        check_raw(self._windows, self._groups)
 
     def run(self, progress: Progress) -> list[Scores]:
         """Leave subjects out, train on all, and write recogniser, report, predictions and pictures.
@@ -122,7 +126,6 @@ class Job:
 
         Raises:
             ArgumentError: If the folder cannot be made.
-            LeakError: If two subjects have recordings in common.
             RunError: If the folder holds another training, or this one diverges.
         """
         self._begin()
@@ -256,5 +259,5 @@ class Job:
         yield (
             "importance.png",
             "Which sensors decide, and when, in what it has learned from",
-            heat_map(importance.T / max(float(importance.max()), 1e-12), self._design.sensors),
+            heat_map(importance.T, self._design.sensors),
         )
