@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, precision_score
 
-from cenote.pooling import LSFAN, WindowClassifier, WindowTraining, leave_one_subject_out
+from cenote.pooling import LSFAN, LeftOut, WindowClassifier, WindowTraining, leave_one_subject_out
 from cenote.pooling.l_sfan.released import (
     ReleasedSpatialPool,
     normalised_over_all,
@@ -32,16 +32,27 @@ def lawless(subjects: int = 6, each: int = 20) -> tuple[np.ndarray, np.ndarray, 
     return windows, labels, groups
 
 
-def network() -> WindowClassifier:
+def network(epochs: int = 8) -> WindowClassifier:
     torch.manual_seed(0)
-    training = WindowTraining(epochs=8, batch_size=20, learning_rate=0.01, augmentation=None)
+    training = WindowTraining(epochs, batch_size=20, learning_rate=0.01, augmentation=None)
     return WindowClassifier(LSFAN(6, 24, nhead=2), training)
+
+
+@pytest.fixture(scope="module")
+def honest() -> tuple[LeftOut, list[int]]:
+    """Each left out by a new network, and the training steps that the network of each fold has seen."""
+    steps: list[int] = []
+    left_out = leave_one_subject_out(
+        network, *lawless(),
+        on_fold=lambda fold, model, tested: steps.append(int(model.module.cnn[1].num_batches_tracked)),
+    )  # fmt: skip
+    return left_out, steps
 
 
 # --- the shared extractor -----------------------------------------------------------------------------------------
 
 
-def test_a_shared_extractor_has_learned_from_the_subject_left_out() -> None:
+def test_a_shared_extractor_has_learned_from_the_subject_left_out(honest: tuple[LeftOut, list[int]]) -> None:
     """Its batch norm counts on from fold to fold, and has seen everybody when the second subject is tested."""
     windows, labels, groups = lawless()
     built: list[WindowClassifier] = []
@@ -55,39 +66,32 @@ def test_a_shared_extractor_has_learned_from_the_subject_left_out() -> None:
     assert len({id(each) for each in convolutions}) == 1
     steps = 8 * 5  # a fold learns from 100 windows, 20 at a time
     assert int(convolutions[0][1].num_batches_tracked) == 6 * steps
-
-    fresh: list[int] = []
-    leave_one_subject_out(
-        network, windows, labels, groups,
-        on_fold=lambda fold, model, tested: fresh.append(int(model.module.cnn[1].num_batches_tracked)),
-    )  # fmt: skip
-    assert fresh == [steps] * 6
+    assert honest[1] == [steps] * 6
 
 
-def test_a_shared_extractor_gives_other_answers_from_the_second_fold_on() -> None:
+def test_a_shared_extractor_gives_other_answers_from_the_second_fold_on(honest: tuple[LeftOut, list[int]]) -> None:
     windows, labels, groups = lawless()
-    fresh = leave_one_subject_out(network, windows, labels, groups).probabilities
+    fresh = honest[0].probabilities
     shared = shared_extractor(network, windows, labels, groups).probabilities
     np.testing.assert_array_equal(shared[groups == 0], fresh[groups == 0])
     assert all((shared[groups == subject] != fresh[groups == subject]).any() for subject in range(1, 6))
 
 
-def test_windows_split_at_random_learn_the_subjects_themselves() -> None:
+def test_windows_split_at_random_learn_the_subjects_themselves(honest: tuple[LeftOut, list[int]]) -> None:
     """Where the people have nothing in common, a person left out cannot be recognised; one that is known can."""
     windows, labels, groups = lawless()
-    honest = leave_one_subject_out(network, windows, labels, groups)
     leaky = split_at_random(network, windows, labels, groups)
-    assert (honest.predictions == labels).mean() < 0.65
+    assert (honest[0].predictions == labels).mean() < 0.65
     assert (leaky.predictions == labels).mean() > 0.8
 
 
 def test_normalising_over_all_moves_the_windows_left_out() -> None:
     windows, labels, groups = lawless()
     windows[groups == 3] += 50
-    honest = leave_one_subject_out(network, windows, labels, groups).probabilities
-    leaky = normalised_over_all(network, windows, labels, groups).probabilities
-    assert leaky.shape == honest.shape
-    assert (leaky[groups == 3] != honest[groups == 3]).any()
+    fresh = leave_one_subject_out(lambda: network(1), windows, labels, groups).probabilities
+    leaky = normalised_over_all(lambda: network(1), windows, labels, groups).probabilities
+    assert leaky.shape == fresh.shape
+    assert (leaky[groups == 3] != fresh[groups == 3]).any()
 
 
 # --- pooling ------------------------------------------------------------------------------------------------------

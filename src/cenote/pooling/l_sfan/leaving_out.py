@@ -77,10 +77,12 @@ def subject_folds(groups: npt.ArrayLike, count: int | None = None) -> tuple[Fold
         ArgumentError: If there are fewer than two subjects, or the count does not fit them.
 
     Example:
-        >>> [fold.name for fold in subject_folds(["a", "a", "b", "c", "c"])]
-        ['a', 'b', 'c']
-        >>> [fold.test.tolist() for fold in subject_folds(["a", "a", "b", "c", "c"], count=2)]
-        [[0, 1, 3, 4], [2]]
+        >>> print(*(fold.name for fold in subject_folds(["a", "a", "b", "c", "c"])))
+        a b c
+        >>> for fold in subject_folds(["a", "a", "b", "c", "c"], count=2):
+        ...     print(f"{fold.name}: {len(fold.test)} windows")
+        a, c: 4 windows
+        b: 1 windows
     """
     each = np.asarray(groups)
     subjects = list(dict.fromkeys(each.tolist()))

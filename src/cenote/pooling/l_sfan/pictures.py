@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
 from cenote.lab.data import SensorRecordings
-from cenote.lab.style import FAINT, house_style
+from cenote.lab.style import house_style
 from cenote.pooling.l_sfan.experiment import ARMS, CLAIMED, CONTROLS, LEAKS
 
 
@@ -68,20 +69,16 @@ def _subjects(records: Sequence[Record], prefix: str, place: str, named: str, fo
     if not hits:
         return
     means = {subject: float(np.mean(each)) for subject, each in hits.items()}
-    ordered = dict(sorted(means.items(), key=lambda item: -item[1]))
-    lowest = list(ordered)[-1]
-    spans = {subject: (min(hits[subject]), max(hits[subject])) for subject in ordered}
-    bars = plots.bars(
-        ordered, xlabel="windows of the subject recognised", unit="fraction", intervals=spans, highlight=lowest
-    )
+    lowest = min(reversed(means), key=means.__getitem__)  # the last of several, as in the bars
+    spans = {subject: (min(each), max(each)) for subject, each in hits.items()}
     file = f"subjects-{place}.png"
-    plots.save(bars, folder / file)
+    plots.save(subject_bars(means, spans), folder / file)
     yield Figure(
         file=file,
         title=f"Each subject, left out: {named}",
         caption="Part of each subject's windows that l-sfan recognises when it has learned from the others: mean over "
         "seeds, the line from the lowest seed to the highest. The lowest subject is in colour.",
-        alt=f"Recognised windows reach from {ordered[lowest]:.0%} ({lowest}) to {max(means.values()):.0%}, "
+        alt=f"Recognised windows reach from {means[lowest]:.0%} ({lowest}) to {max(means.values()):.0%}, "
         f"with a median of {np.median(list(means.values())):.0%}.",
     )
 
@@ -99,11 +96,7 @@ def _confusions(
             tables[arm] = table / table.sum(axis=1, keepdims=True).clip(min=1)
     if not tables:
         return
-    plot = plots.grid(
-        [100 * table for table in tables.values()], titles=list(tables), cmap="Blues", columns=2, label="% of the class"
-    )
-    for axes, table in zip(plot.axes, tables.values(), strict=False):
-        _write_cells(axes, table, classes)
+    plot = confusion_grid(tables, classes)
     file = f"confusion-{place}.png"
     plots.save(plot, folder / file)
     right = "; ".join(
@@ -143,20 +136,68 @@ def _importance(
     )
 
 
+def subject_bars(hits: Mapping[str, float], spans: Mapping[str, tuple[float, float]] | None = None) -> Plot:
+    """Return bars of the part of each subject's windows that is recognised, the best first, the lowest in colour."""
+    ordered = dict(sorted(hits.items(), key=lambda item: -item[1]))
+    label = "windows of the subject recognised"
+    return plots.bars(ordered, xlabel=label, unit="fraction", intervals=spans, highlight=list(ordered)[-1])
+
+
 @house_style()
 def heat_map(importance: NDArray[np.floating], sensors: Sequence[str]) -> Plot:
-    """Return a picture of importance (S, T), a row for each named sensor, time from left to right."""
+    """Return a picture of importance (S, T), a row for each named sensor, time from left to right; the largest is 1."""
     height = max(2.6, 0.3 * len(sensors) + 0.9)
     plot = Plot(figsize=(6.4, height), layout="constrained")
     axes = plot.add_subplot()
-    image = axes.imshow(importance, cmap="viridis", aspect="auto", vmin=0, extent=(0, 1, len(sensors) - 0.5, -0.5))
+    scaled = importance / max(float(importance.max()), 1e-12)
+    extent = (0, 1, len(sensors) - 0.5, -0.5)
+    image = axes.imshow(scaled, cmap="viridis", aspect="auto", vmin=0, vmax=1, extent=extent)
     axes.set_yticks(range(len(sensors)), list(sensors))
     axes.set_xticks([0, 0.5, 1], ["start", "middle", "end of the window"])
+    first, _, last = axes.get_xticklabels()
+    first.set_horizontalalignment("left")
+    last.set_horizontalalignment("right")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     bar = plot.colorbar(image, ax=axes, fraction=0.03, pad=0.02, label="importance")
     bar.outline.set_visible(False)
     return plot
+
+
+@house_style()
+def confusion_grid(tables: Mapping[str, NDArray[np.floating]], classes: Sequence[str]) -> Plot:
+    """Return a picture of tables (K, K), two side by side, with what a window is from top to bottom.
+
+    Args:
+        tables: Shares of the rows, by title.
+        classes: Names of the K classes.
+    """
+    columns = min(2, len(tables))
+    rows = math.ceil(len(tables) / columns)
+    side = min(5.0, max(1.8, 0.62 * len(classes)))
+    size = (columns * side + 1.6, rows * (side + 0.35) + 0.9)
+    plot = Plot(figsize=size, layout="constrained")
+    grid = plot.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in grid.flat[len(tables) :]:
+        axes.set_visible(False)
+    for axes, (title, table) in zip(grid.flat, tables.items(), strict=False):
+        axes.imshow(table, cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(title, pad=4)
+        _write_cells(axes, table)
+        axes.set_yticks(range(len(classes)), list(classes))
+        axes.set_xticks(range(len(classes)), [name.replace(" ", "\n") for name in classes])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("taken for")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("what it is")
+    return plot
+
+
+def _write_cells(axes: Axes, table: NDArray[np.floating]) -> None:
+    for (row, column), share in np.ndenumerate(table):
+        axes.text(column, row, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.6 else "black")
 
 
 def _by_unit(records: Sequence[Record], metric: str, arm: str) -> dict[str, list[float]]:
@@ -165,14 +206,3 @@ def _by_unit(records: Sequence[Record], metric: str, arm: str) -> dict[str, list
         if record.metric == metric and record.arm == arm and record.unit is not None:
             found[record.unit].append(record.value)
     return dict(found)
-
-
-@house_style()
-def _write_cells(axes: Axes, table: NDArray[np.floating], classes: Sequence[str]) -> None:
-    axes.set_axis_on()
-    axes.set_yticks(range(len(classes)), list(classes))
-    axes.set_xticks(range(len(classes)), [name.replace(" ", "\n") for name in classes])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    for (row, column), share in np.ndenumerate(table):
-        axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=FAINT if share > 0.6 else "black")

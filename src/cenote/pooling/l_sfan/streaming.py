@@ -42,8 +42,12 @@ class WindowStream:
         ...     def predict_proba(self, windows):
         ...         return windows.mean(axis=1)
         >>> stream = WindowStream(Mean(), length=4, step=2)
-        >>> [answer.start for piece in (3, 2, 3) for answer in stream.push(np.ones((piece, 1)))]
-        [0, 2, 4]
+        >>> for frames in (3, 2, 3):
+        ...     for answer in stream.push(np.ones((frames, 1))):
+        ...         print(f"from frame {answer.start}")
+        from frame 0
+        from frame 2
+        from frame 4
     """
 
     def __init__(self, model: Classifier, length: int, step: int, normalization: Standardization | None = None) -> None:
