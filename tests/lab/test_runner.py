@@ -399,8 +399,9 @@ def test_trials_that_cannot_be_told_apart_are_refused(
 
 
 def test_a_listed_paper_cannot_be_run(tmp_path: Path) -> None:
-    with pytest.raises(NotRunnableError, match="l-sfan is listed: its method is not here yet"):
-        run(get_card("l-sfan"), root=tmp_path / "runs")
+    card = get_card("order-theory").model_copy(update={"slug": "not-here", "status": "listed"})
+    with pytest.raises(NotRunnableError, match="not-here is listed: its method is not here yet"):
+        run(card, root=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
