@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from cenote.pooling import PoolFormer, poolformer_s12
+from cenote.pooling import MetaFormerBlock, PoolFormer, poolformer_s12
+from cenote.pooling.poolformer.ablation import Shape, build
 from cenote.pooling.poolformer.norms import GroupNorm1
 from cenote.pooling.poolformer.pooling import Pooling
 
@@ -36,3 +37,30 @@ def test_the_mean_before_pooling_does_nothing_either() -> None:
     torch.nn.init.normal_(norm.weight)
     factor = norm.weight.view(4, 1, 1) / (x.var((1, 2, 3), correction=0, keepdim=True) + norm.eps).sqrt()
     torch.testing.assert_close(mixer(norm(x)), factor * mixer(x), rtol=1e-10, atol=1e-10)
+
+
+def test_attention_of_the_comparison_does_not_see_where() -> None:
+    """Positions in another order come out in that order; only the hybrid has an embedding of positions."""
+    torch.manual_seed(0)
+    shape = Shape((1, 1), (8, 16), (4, 4, 0), head_dim=8, layer_scale=0.1)
+    names = {
+        arm: [name for name, _ in build(arm, shape, image_shape=(16, 16, 3), classes=4, seed=0).named_parameters()]
+        for arm in ("attention-mixer", "pool, then attention")
+    }
+    assert not [name for name in names["attention-mixer"] if name.endswith("positions")]
+    assert [name for name in names["pool, then attention"] if name.endswith("positions")]
+    network = build("attention-mixer", shape, image_shape=(16, 16, 3), classes=4, seed=0).double().eval()
+    block = next(module for module in network.modules() if isinstance(module, MetaFormerBlock))
+    maps = torch.randn(2, 8, 4, 4, dtype=torch.float64)
+    order = torch.randperm(16)
+    mixed, moved = block(maps), block(maps.flatten(2)[:, :, order].unflatten(2, (4, 4)))
+    torch.testing.assert_close(moved.flatten(2), mixed.flatten(2)[:, :, order], rtol=1e-10, atol=1e-10)
+
+
+def test_without_skip_a_constant_map_is_lost() -> None:
+    """The block of the arm without skip; averaging alone, or the skip, would have kept the constant."""
+    maps = torch.full((1, 8, 5, 5), 3.0, dtype=torch.float64)
+    bare = MetaFormerBlock(8, "pool", norm="none", mlp_ratio=None, layer_scale=None, skip=False).double()
+    whole = MetaFormerBlock(8, "pool", norm="none", mlp_ratio=None, layer_scale=None).double()
+    assert bare(maps).abs().max() < 1e-12
+    torch.testing.assert_close(whole(maps), maps)

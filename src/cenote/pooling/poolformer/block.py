@@ -27,8 +27,8 @@ class MetaFormerBlock(nn.Module):
 
     Args:
         dim: C, the number of channels.
-        mixer: ``pool``, ``identity``, ``random``, ``dwconv``, ``attention`` or ``spatial``; a module or a function of
-            maps, of which the block takes a copy; or a class of modules that is called with ``dim``.
+        mixer: ``pool``, ``identity``, ``random``, ``dwconv``, ``attention`` or ``spatial``; a module, of which the
+            block takes a copy; a function of maps; or a class of modules that is called with ``dim``.
         norm: ``gn1`` over channels and positions (the paper's), ``ln`` over channels, ``bn`` or ``none``.
         mlp_ratio: Hidden channels of the MLP as a multiple of ``dim``; None leaves the MLP and its norm out.
         layer_scale: The λ to start from; None has none.
