@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -222,15 +223,19 @@ def serve(
     """Serve the feed of papers as a web site."""
     from cenote.catalog.shelves import needing
 
-    with needing("site"):
-        from cenote.site import serving
+    gc.disable()  # what is loaded here stays, and looking through it for garbage is a tenth of the start
+    try:
+        with needing("site"):
+            from cenote.site import serving
 
-        serving.serve(
-            host,
-            port,
-            allow_runs=allow_runs,
-            on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"),
-        )
+            serving.serve(
+                host,
+                port,
+                allow_runs=allow_runs,
+                on_ready=lambda address: _say(f"the feed is at {address}; Ctrl-C ends it"),
+            )
+    finally:
+        gc.enable()
 
 
 @app.command()

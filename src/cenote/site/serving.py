@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -37,6 +38,9 @@ def serve(host: str, port: int, *, allow_runs: bool = False, on_ready: Callable[
     with _listen(host, port) as listener, open_site(settings, allow_runs=allow_runs) as site:
         config = server_config(create_app(settings, site=site), settings)
         server = _Server(config, on_exit=site.runs.streams.end if site.runs else None)
+        # What is there by now stays: looking through it for garbage again and again would hold requests up.
+        gc.freeze()
+        gc.enable()
         on_ready(_address(host, listener.getsockname()[1]))
         with _told_to_end(), contextlib.suppress(KeyboardInterrupt):  # how the server hands on what ended it
             server.run(sockets=[listener])

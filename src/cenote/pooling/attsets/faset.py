@@ -37,8 +37,8 @@ def faset_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 
     Example:
         >>> base, attention = faset_parameters(nn.Sequential(nn.Linear(3, 4), AttSets(4)))
-        >>> [tuple(weight.shape) for weight in attention]
-        [(4, 4)]
+        >>> len(base), tuple(attention[0].shape)
+        (2, (4, 4))
     """
     attentions = [module for module in model.modules() if isinstance(module, AttSets)]
     if not attentions:
