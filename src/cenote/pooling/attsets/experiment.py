@@ -357,8 +357,8 @@ def differs(settings: AttSetsSettings) -> Sequence[str]:
         f"{', '.join(settings.data)}, at most {settings.train_objects:,} objects or images to learn from, with "
         f"{counted(settings.seeds, 'seed')}.",
         f"All arms take {settings.single_steps:,} steps on single views and {settings.set_steps:,} on sets of {sizes} "
-        f"views, at a learning rate of {settings.learning_rate:g} that was not searched for; the paper trains for 30 and "
-        "then 20 epochs at 1e-4.",
+        f"views, at a learning rate of {settings.learning_rate:g} that was not searched for; the paper trains for 30 "
+        "and then 20 epochs at 1e-4.",
         f"A cell counts as predicted above {settings.threshold:g}, fixed beforehand for all arms; the threshold of the "
         "paper's tables is not known. Training views are neither cropped nor mirrored at random.",
         f"The second-order baseline is one bilinear pooling of {settings.rank} projected features in the place of the "
