@@ -17,7 +17,7 @@ from cenote.lab import plots
 from cenote.lab.strips import Shown as Strip
 from cenote.lab.strips import draw_strip
 from cenote.lab.style import INK, WIDTH, house_style
-from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights
+from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights, grid_iou
 
 Curves = dict[str, dict[int, list[float]]]
 """By arm and number of views, the overlap of each seed."""
@@ -111,8 +111,8 @@ def _overlaps(data: str, group: str, sizes: str, subject: str, curves: Curves, f
         file=file,
         title=f"Overlap by the number of views on {data}, trained on sets {sizes}",
         caption="A line is one aggregation, mean over the seeds; the band goes from the smallest to the largest seed "
-        f"of {subject}. Encoder, decoder and steps are the same for all; of {subject} the attention alone was trained on "
-        "sets, of the others all weights.",
+        f"of {subject}. Encoder, decoder and steps are the same for all; of {subject} the attention alone was trained "
+        "on sets, of the others all weights.",
         alt=f"Mean intersection over union at {last} views: "
         + ", ".join(f"{arm} {line.y[-1]:.1%}" for arm, line in series.items())
         + ".",
@@ -187,7 +187,7 @@ def _rebuilt(data: str, shown: Shown, records: Sequence[Record], folder: Path) -
     rows = []
     overlaps = []
     for index, (views, truth) in enumerate(zip(shown.pictures(), shown.truth, strict=True)):
-        found = {count: _overlap(grid[index], truth) for count, grid in grids.items()}
+        found = {count: grid_iou(grid[index], truth) for count, grid in grids.items()}
         titles = [f"{count} view{'' if count == 1 else 's'}: IoU {value:.2f}" for count, value in found.items()]
         rows.append(Rebuilt(views[0], [truth, *(grid[index] for grid in grids.values())], ["view", "truth", *titles]))
         overlaps.append(" and ".join(f"{value:.2f} from {count}" for count, value in found.items()))
@@ -217,8 +217,3 @@ def rebuilt_cells(records: Sequence[Record], count: int, shape: tuple[int, ...])
 def _numbers(unit: str) -> tuple[int, ...]:
     """The numbers of a unit such as ``object-0 view-3``."""
     return tuple(int(part.rpartition("-")[2]) for part in unit.split())
-
-
-def _overlap(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    union = int((predicted | truth).sum())
-    return float((predicted & truth).sum() / union) if union else 1.0

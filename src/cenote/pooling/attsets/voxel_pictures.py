@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from mpl_toolkits.mplot3d import Axes3D
 from numpy.typing import NDArray
 
 from cenote.lab.style import BASELINE, CONTROL, FAINT, INK, QUIET, SUBJECT, WIDTH, house_style, ticks
+from cenote.pooling.attsets.overlap import voxel_iou
 
 _AZIMUTH, _ELEVATION = -58, 22
 _MOST_VIEWS = 24
@@ -98,6 +100,11 @@ def draw_weights(objects: Sequence[Weighed]) -> Figure:
         bars.spines["bottom"].set_color(FAINT)
     figure.supylabel("weight, 1 is an even share", fontsize=8.5, color=INK)
     return figure
+
+
+def grid_iou(cells: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Return the intersection over the union of two grids."""
+    return voxel_iou(torch.from_numpy(cells).float()[None], torch.from_numpy(truth)[None]).item()
 
 
 def show_view(axes: Axes, view: NDArray[np.float32]) -> None:
