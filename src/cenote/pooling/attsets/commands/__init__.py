@@ -32,6 +32,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 REBUILT = "reconstructions.json"
 
+_IMAGES = "-images"
+"""Behind the name of an object: the picture of its images with their weights."""
+
 _PICTURES = 4
 """Test objects that are drawn in a report."""
 
@@ -137,7 +140,7 @@ def _rebuild(network: ViewNetwork, objects: Collection, index: int, threshold: f
         told["iou"] = round(grid_iou(cells, truth), 4)
     rebuilt = Rebuilt(_bright(views)[0], grids, [entry.images[0].name, *titles])
     plots.save(draw_rebuilt([rebuilt], truth=None if truth is None else 0), _with(stem, ".png"))
-    plots.save(draw_weights([Weighed(entry.name, _bright(views), found.weights)]), _with(stem, "-images.png"))
+    plots.save(draw_weights([Weighed(entry.name, _bright(views), found.weights)]), _with(stem, f"{_IMAGES}.png"))
     told["weights"] = {path.name: round(float(each), 4) for path, each in zip(entry.images, found.weights, strict=True)}
     return told
 
@@ -148,13 +151,11 @@ def _bright(views: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _file_names(entries: Sequence[Entry]) -> list[str]:
-    """What the files of each object are called."""
+    """What the files of each object are called, to which their endings are added."""
     names = [entry.name.replace("/", "-") for entry in entries]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ArgumentError(
-            f"folders: objects must have names of their own, since files are named after them: {twice[0]}"
-        )
+    pictures = Counter(picture for name in names for picture in (name, f"{name}{_IMAGES}"))
+    if twice := [picture for picture, count in pictures.items() if count > 1]:
+        raise ArgumentError(f"folders: files are named after the objects, and two would be called {twice[0]}")
     return names
 
 
