@@ -7,7 +7,6 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any, get_args
 
 import numpy as np
@@ -125,18 +124,13 @@ class Job:
         """
         wishes = self.wishes
         network = self.plan.build(wishes.seed).to(wishes.device)
-        trainer = FASetTrainer(
-            network, None, wishes.steps, wishes.set_steps, learning_rate=wishes.learning_rate
-        )  # fmt: skip
-        begin, before, start = 0, 0.0, perf_counter()
-        if self._resume is not None:
-            begin, before = _restore(network, trainer, self._resume)
+        trainer = FASetTrainer(network, None, wishes.steps, wishes.set_steps, learning_rate=wishes.learning_rate)
+        begin = 0 if self._resume is None else _restore(network, trainer, self._resume)
         total = wishes.steps + wishes.set_steps
         for step in range(begin, total):
             self._take(trainer, step)
             if (step + 1) % KEEP_EVERY == 0 or step + 1 == total:
-                state = _state(network, trainer, step + 1, before + perf_counter() - start)
-                write_bytes_atomic(self._out / CHECKPOINT, write_tensors(state))
+                write_bytes_atomic(self._out / CHECKPOINT, write_tensors(_state(network, trainer, step + 1)))
             single = step < wishes.steps
             done = step + 1 if single else step + 1 - wishes.steps
             self._progress(*(("single views", done, wishes.steps) if single else ("sets", done, wishes.set_steps)))
@@ -150,7 +144,8 @@ class Job:
                 value = trainer.step_attention(*self._sets(step), loss)
         except NotFiniteError:
             value = math.nan
-        if not math.isfinite(value):
+        moved = trainer.base if step < self.wishes.steps else trainer.attention
+        if not (math.isfinite(value) and all(bool(weight.isfinite().all()) for weight in moved)):
             raise RunError(
                 f"the training diverged in step {step + 1:,}; take a lower --learning-rate and another --out"
             )
@@ -237,17 +232,17 @@ def make_folder(out: Path) -> None:
 # --- the state of a training --------------------------------------------------------------------------------------
 
 
-def _state(network: ViewNetwork, trainer: FASetTrainer, step: int, seconds: float) -> State:
+def _state(network: ViewNetwork, trainer: FASetTrainer, step: int) -> State:
     state = {f"network.{name}": each.detach() for name, each in network.state_dict().items()}
     for part, optimizer in _optimizers(trainer).items():
         for index, moments in optimizer.state_dict()["state"].items():
             state |= {f"{part}.{index}.{name}": each for name, each in moments.items()}
-    state |= {"step": torch.tensor(step), "seconds": torch.tensor(seconds, dtype=torch.float64)}
+    state["step"] = torch.tensor(step)
     return {name: each.cpu().contiguous() for name, each in state.items()}
 
 
-def _restore(network: ViewNetwork, trainer: FASetTrainer, state: State) -> tuple[int, float]:
-    """Put a state back; return how many steps it is after, and how long they took."""
+def _restore(network: ViewNetwork, trainer: FASetTrainer, state: State) -> int:
+    """Put a state back; return how many steps it is after."""
     prefix = "network."
     network.load_state_dict(
         {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
@@ -259,7 +254,7 @@ def _restore(network: ViewNetwork, trainer: FASetTrainer, state: State) -> tuple
                 _, index, moment = name.split(".")
                 moments.setdefault(int(index), {})[moment] = each
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(state["step"]), float(state["seconds"])
+    return int(state["step"])
 
 
 def _optimizers(trainer: FASetTrainer) -> dict[str, Adam]:

@@ -62,9 +62,7 @@ class Plan:
             if self.network == "r2n2":
                 return ViewNetwork(R2N2Encoder(), AttSets(FEATURES), R2N2Decoder())
             view, target = (3, self.image_size, self.image_size), (self.resolution,) * 3
-            encoder, decoder = small_halves(
-                view, target, dim=self.features, hidden=self.hidden, widths=self.widths
-            )  # fmt: skip
+            encoder, decoder = small_halves(view, target, dim=self.features, hidden=self.hidden, widths=self.widths)
             return ViewNetwork(encoder, AttSets(self.features), decoder)
 
 
