@@ -42,7 +42,7 @@ def test_trimesh_reads_the_same_body(tmp_path: Path) -> None:
     grid[1:5, 0:6, 2:4] = True
     grid[1:5, 5, 4:7] = True
     path = write_gltf(tmp_path / "body.gltf", grid, translate=(-1.0, 0.5, 2.0), scale=4.0)
-    mesh = trimesh.load(path, force="mesh")
+    mesh = trimesh.load_mesh(path)
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(grid.sum() * 0.5**3, rel=1e-6)
     np.testing.assert_allclose(mesh.bounds, [[-0.5, 0.5, 3.0], [1.5, 3.5, 5.5]], atol=1e-6)

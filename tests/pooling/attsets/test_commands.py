@@ -215,7 +215,7 @@ def test_an_object_becomes_a_grid_a_mesh_and_pictures(trained: Path, folder: Pat
     written = read_binvox(tmp_path / f"{name}.binvox")
     np.testing.assert_array_equal(written.grid, cells)
     assert written.translate == (-0.5, -0.5, -0.5)
-    mesh = trimesh.load(tmp_path / f"{name}.gltf", force="mesh")
+    mesh = trimesh.load_mesh(tmp_path / f"{name}.gltf")
     assert mesh.volume == pytest.approx(cells.sum() / 8**3, rel=1e-5)
     told = json.loads((tmp_path / "reconstructions.json").read_text())[name]
     truth = read_binvox(place / "model.binvox").grid
