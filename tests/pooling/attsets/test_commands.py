@@ -133,8 +133,6 @@ def test_sides_are_learned_and_an_object_nobody_saw_is_rebuilt(tmp_path: Path) -
     for name in ("left.one", "right"):
         truth = read_binvox(tmp_path / "new" / name / "body.binvox").grid
         np.testing.assert_array_equal(read_binvox(rebuilt / f"{name}.binvox").grid, truth)
-        weights = json.loads((rebuilt / "reconstructions.json").read_text())[name]["weights"]
-        assert min(weights, key=weights.get) == "2.png", "the white image weighs the least"
 
 
 def make_half(place: Path, *, left: bool, random: np.random.Generator) -> None:
