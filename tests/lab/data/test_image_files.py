@@ -184,3 +184,14 @@ def test_a_damaged_file_is_named_where_it_is_used(imagenet: Path, tmp_path: Path
     ):
         with pytest.raises(DataFormatError, match=said):
             use()
+
+
+def test_a_ground_shows_through_where_an_image_is_transparent(tmp_path: Path) -> None:
+    """Without a ground the colours that the file has there are taken."""
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[..., 0] = 90
+    pixels[:, :2, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    over = read_image(tmp_path / "a.png", 4, ground=200)
+    assert over[0].tolist() == [[90, 0, 0]] * 2 + [[200, 200, 200]] * 2
+    assert read_image(tmp_path / "a.png", 4)[0].tolist() == [[90, 0, 0]] * 4

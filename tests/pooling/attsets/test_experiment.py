@@ -98,7 +98,7 @@ def test_kept_rows_are_the_predicted_cells(context: Context, monkeypatch: pytest
 
 
 def test_a_base_that_diverges_is_said_for_all_that_share_it(context: Context) -> None:
-    wild = TINY.model_copy(update={"single_rate": 1e30, "single_steps": 6})
+    wild = TINY.model_copy(update={"learning_rate": 1e30, "single_steps": 6})
     found = list(experiment.measure(Trial("digits", ONE_BASE, 0), wild, context))
     scores = [record for record in found if record.metric == "iou_of_most_views"]
     assert len(scores) == (len(INERT) + 1) * 2 + 1

@@ -72,18 +72,27 @@ def write_binvox(
         ArgumentError: If the grid is no boolean cube of 1 to 1,024 cells a side, or a number is not finite.
         StorageError: If it cannot be written.
     """
-    if grid.dtype != np.bool_ or grid.ndim != 3 or len(set(grid.shape)) != 1 or not 1 <= len(grid) <= LARGEST_SIDE:
-        raise ArgumentError(
-            f"grid must be a boolean cube of 1 to {LARGEST_SIDE} cells a side, got {grid.dtype} of shape {grid.shape}"
-        )
-    if not all(map(math.isfinite, (*translate, scale))):
-        raise ArgumentError(f"translate and scale must be finite, got {translate} and {scale}")
+    check_grid(grid, translate, scale)
     side = len(grid)
     header = b"%s\ndim %d %d %d\n" % (MAGIC, side, side, side)
     header += f"translate {' '.join(map(repr, map(float, translate)))}\nscale {float(scale)!r}\ndata\n".encode()
     target = Path(path)
     write_bytes_atomic(target, header + _runs(grid.transpose(0, 2, 1).ravel()))
     return target
+
+
+def check_grid(grid: NDArray[np.bool_], translate: tuple[float, float, float], scale: float) -> None:
+    """Check a grid that is to be written, and where it lies.
+
+    Raises:
+        ArgumentError: If the grid is no boolean cube of 1 to 1,024 cells a side, or a number is not finite.
+    """
+    if grid.dtype != np.bool_ or grid.ndim != 3 or len(set(grid.shape)) != 1 or not 1 <= len(grid) <= LARGEST_SIDE:
+        raise ArgumentError(
+            f"grid must be a boolean cube of 1 to {LARGEST_SIDE} cells a side, got {grid.dtype} of shape {grid.shape}"
+        )
+    if not all(map(math.isfinite, (*translate, scale))):
+        raise ArgumentError(f"translate and scale must be finite, got {translate} and {scale}")
 
 
 def _header(lines: list[bytes], path: Path) -> tuple[tuple[int, int, int], tuple[float, float, float], float]:

@@ -100,15 +100,24 @@ def split_of(files: ImageFiles, labels: NDArray[np.int64]) -> ImageSplit:
     return ImageFileSplit(cast(NDArray[np.uint8], files), labels)
 
 
-def read_image(path: Path, size: int) -> NDArray[np.uint8]:
+def read_image(path: Path, size: int, ground: int | None = None) -> NDArray[np.uint8]:
     """Return the centre square of an image, upright, in colour and resized: (H, W, 3).
+
+    Args:
+        path: The file.
+        size: Height and width in pixels.
+        ground: Grey that shows where the image is transparent; if left out, whatever colour the file has there.
 
     Raises:
         DataFormatError: If it cannot be decoded.
     """
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = ImageOps.exif_transpose(image)
+            if ground is not None:
+                below = Image.new("RGBA", upright.size, (ground,) * 3 + (255,))
+                upright = Image.alpha_composite(below, upright.convert("RGBA"))
+            upright = upright.convert("RGB")
     except Exception as error:  # Pillow's plugins raise what their parsers meet: OSError, SyntaxError, struct.error, …
         raise DataFormatError(f"{path}: the image cannot be decoded ({error}); it may be truncated") from error
     return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC))

@@ -90,8 +90,8 @@ class AttSetsSettings(Settings):
     single_batch: int = Field(default=32, ge=1, description="Single views of such a step.")
     set_steps: int = Field(ge=1, description="Training steps on sets, of each aggregation and group.")
     set_batch: int = Field(default=8, ge=1, description="Sets of such a step.")
-    single_rate: float = Field(default=2e-3, gt=0, description="Learning rate on single views, of Adam.")
-    set_rate: float = Field(default=1e-3, gt=0, description="Learning rate on sets, of Adam, for all arms.")
+    # Adam's default, the same for every arm and both stages: nothing is chosen by what it does on test objects.
+    learning_rate: float = Field(default=1e-3, gt=0, description="Of Adam, on single views and on sets, for all arms.")
     spread_objects: int = Field(default=40, ge=1, description="Test objects whose views are put in other orders.")
     spread_orders: int = Field(default=20, ge=1, description="Orders that are tried.")
     shown_objects: int = Field(default=3, ge=1, description="Test objects whose predicted cells are kept.")
@@ -215,7 +215,7 @@ def measure(trial: Trial, settings: AttSetsSettings, context: Context) -> Iterab
 
 def _on_one_base(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Problem) -> Iterator[Record]:
     base = network("attsets", settings, shapes, seed)
-    trainer = FASetTrainer(base, None, settings.single_steps, 0, learning_rate=settings.single_rate)
+    trainer = FASetTrainer(base, None, settings.single_steps, 0, learning_rate=settings.learning_rate)
     try:
         broken = trainer.fit(_singles(shapes.task, settings, seed), loss).diverged
     except NotFiniteError:
@@ -235,7 +235,7 @@ def _faset(
     """Train the attention alone, and record how far the answer to one view has moved from the base's."""
     model = copy.deepcopy(base)
     if not broken:
-        trainer = FASetTrainer(model, None, 0, settings.set_steps, learning_rate=settings.set_rate)
+        trainer = FASetTrainer(model, None, 0, settings.set_steps, learning_rate=settings.learning_rate)
         broken = trainer.fit(_sets(task, seed, settings.bounds(group), settings), loss).diverged
     yield from _scores(trial, settings.arm(FASET, group), model, settings, task, broken)
     ones, moved = task.test_views[:, :1], math.nan
@@ -249,7 +249,7 @@ def _faset(
 
 def _on_its_own(trial: Trial, seed: int, settings: AttSetsSettings, shapes: Problem) -> Iterator[Record]:
     base = network(trial.arm, settings, shapes, seed)
-    fine = train_sets(base, _singles(shapes.task, settings, seed), settings.single_steps, settings.single_rate)
+    fine = train_sets(base, _singles(shapes.task, settings, seed), settings.single_steps, settings.learning_rate)
     for group in settings.train_views:
         model = copy.deepcopy(base)
         tuned = fine and _tune(model, seed, group, settings, shapes.task)
@@ -266,7 +266,7 @@ def _sets(task: Task, seed: int, views: tuple[int, int], settings: AttSetsSettin
 
 def _tune(model: ViewNetwork, seed: int, group: int, settings: AttSetsSettings, task: Task) -> bool:
     sets = _sets(task, seed, settings.bounds(group), settings)
-    return train_sets(model, sets, settings.set_steps, settings.set_rate)
+    return train_sets(model, sets, settings.set_steps, settings.learning_rate)
 
 
 def _scores(
@@ -357,7 +357,8 @@ def differs(settings: AttSetsSettings) -> Sequence[str]:
         f"{', '.join(settings.data)}, at most {settings.train_objects:,} objects or images to learn from, with "
         f"{counted(settings.seeds, 'seed')}.",
         f"All arms take {settings.single_steps:,} steps on single views and {settings.set_steps:,} on sets of {sizes} "
-        "views, at learning rates that are the same for all; the paper trains for 30 and then 20 epochs at 1e-4.",
+        f"views, at a learning rate of {settings.learning_rate:g} that was not searched for; the paper trains for 30 "
+        "and then 20 epochs at 1e-4.",
         f"A cell counts as predicted above {settings.threshold:g}, fixed beforehand for all arms; the threshold of the "
         "paper's tables is not known. Training views are neither cropped nor mirrored at random.",
         f"The second-order baseline is one bilinear pooling of {settings.rank} projected features in the place of the "
@@ -438,8 +439,7 @@ experiment = Experiment(
             set_steps=170_000,
             single_batch=96,
             set_batch=4,
-            single_rate=1e-4,
-            set_rate=1e-4,
+            learning_rate=1e-4,
         ),
     },
     trials=trials,

@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
+from cenote.lab.strips import Shown as Strip
+from cenote.lab.strips import draw_strip
+from cenote.lab.style import INK, WIDTH, house_style
+from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights, grid_iou
+
+Curves = dict[str, dict[int, list[float]]]
+"""By arm and number of views, the overlap of each seed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +37,16 @@ class Shown:
     truth: NDArray[np.bool_]
     most: int
 
+    def pictures(self) -> NDArray[np.float32]:
+        """Return the views as they are looked at, (K, V, H, W) or (K, V, H, W, 3).
+
+        Of an image behind a window that is its first channel; pictures of bodies are dark on white again.
+        """
+        if self.truth.ndim == 3:
+            return self.views[:, :, 0]
+        seen = 1 - np.moveaxis(self.views, 2, -1)
+        return seen[..., 0] if seen.shape[-1] == 1 else seen
+
 
 def draw(
     data: str,
@@ -41,7 +60,8 @@ def draw(
 
     Args:
         data: The data set.
-        groups: By the number of views of a training set (0 where it is drawn), the arms in their order.
+        groups: By the number of views of a training set (0 where it is drawn), the arms in their order, that of FASet
+            first.
         control: The arm without training on sets.
         shown: Test objects whose predictions were kept.
         records: All records of the run.
@@ -49,29 +69,151 @@ def draw(
     """
     own = [record for record in records if record.data == data]
     for group, arms in groups.items():
-        yield _overlaps(data, group, arms, control, shown.most, own, folder)
+        curves = _curves(own, (*arms, control))
+        sizes = f"of {group} views" if group else f"of 1 to {shown.most} views"
+        yield _overlaps(data, f"{group or 'any'}", sizes, arms[0], curves, folder)
+        yield _differences(data, f"{group or 'any'}", sizes, arms[0], curves, folder)
+    first = next(iter(groups.values()))
+    yield draw_strip(
+        Strip("permutation_spread", "order", "largest change of a probability", "Effect of the views' order"),
+        data, own, folder, subject=first[0], order=(*first, control), controls={control},
+        caption="The largest change of any predicted probability over random orders of the views, in float64. A dot is "
+        "one training; the GRU alone reads a sequence.",
+    )  # fmt: skip
+    if any(record.metric == "view_weight" for record in own):
+        yield _weights(data, shown, own, folder)
+        yield _rebuilt(data, shown, own, folder)
 
 
-def _overlaps(
-    data: str, group: int, arms: Sequence[str], control: str, most: int, records: Sequence[Record], folder: Path
-) -> Figure:
-    values: dict[str, dict[float, list[float]]] = {arm: defaultdict(list) for arm in (*arms, control)}
+# --- overlap by the number of views -------------------------------------------------------------------------------
+
+
+def _curves(records: Sequence[Record], arms: Sequence[str]) -> Curves:
+    curves: Curves = {arm: defaultdict(list) for arm in arms}
     for record in records:
-        if record.metric == "iou" and record.arm in values and record.x is not None:
-            values[record.arm][2**record.x].append(record.value)
-    series = {
-        arm: plots.Line(sorted(found), [float(np.mean(found[x])) for x in sorted(found)])
-        for arm, found in values.items()
-    }
-    sizes = f"of {group} views" if group else f"of 1 to {most} views"
-    file = f"overlap-{group or 'any'}-{data}.png"
-    plots.save(plots.lines(series, xlabel="views", ylabel="mean IoU", unit="fraction", log_x=True), folder / file)
+        if record.metric == "iou" and record.arm in curves and record.x is not None:
+            curves[record.arm][round(2**record.x)].append(record.value)
+    return curves
+
+
+def _overlaps(data: str, group: str, sizes: str, subject: str, curves: Curves, folder: Path) -> Figure:
+    series = {}
+    for arm, found in curves.items():
+        counts = sorted(found)
+        means, low, high = ([float(pick(found[x])) for x in counts] for pick in (np.mean, np.min, np.max))
+        band = (low, high) if arm == subject else (None, None)
+        series[arm] = plots.Line([float(x) for x in counts], means, *band)
+    file = f"overlap-{group}-{data}.png"
+    drawn = plots.lines(series, xlabel="views", ylabel="mean IoU", unit="fraction", log_x=True, highlight=subject)
+    plots.save(drawn, folder / file)
+    last = max(max(found) for found in curves.values())
     return Figure(
         file=file,
         title=f"Overlap by the number of views on {data}, trained on sets {sizes}",
-        caption="A line is one aggregation, mean over the seeds. Encoder, decoder and steps are the same for all; of "
-        "attsets-faset the attention alone was trained on sets, of the others all weights.",
-        alt=f"Mean intersection over union at {most} views: "
-        + ", ".join(f"{arm} {found.y[-1]:.1%}" for arm, found in series.items())
+        caption="A line is one aggregation, mean over the seeds; the band goes from the smallest to the largest seed "
+        f"of {subject}. Encoder, decoder and steps are the same for all; of {subject} the attention alone was trained "
+        "on sets, of the others all weights.",
+        alt=f"Mean intersection over union at {last} views: "
+        + ", ".join(f"{arm} {line.y[-1]:.1%}" for arm, line in series.items())
         + ".",
     )
+
+
+def _differences(data: str, group: str, sizes: str, subject: str, curves: Curves, folder: Path) -> Figure:
+    """Draw by how much the subject wins or loses, against every other arm and at every number of views."""
+    counts = sorted(curves[subject])
+    others = [arm for arm in curves if arm != subject]
+    means = {arm: np.array([np.mean(found[count]) for count in counts]) for arm, found in curves.items()}
+    gains = 100 * np.array([means[subject] - means[arm] for arm in others])
+    file = f"differences-{group}-{data}.png"
+    plots.save(_cells(gains, others, [str(count) for count in counts]), folder / file)
+    lost = [f"{arm} at {counts[column]}" for (row, column) in np.argwhere(gains < 0) for arm in (others[row],)]
+    return Figure(
+        file=file,
+        title=f"Where {subject} wins and loses on {data}, trained on sets {sizes}",
+        caption=f"Mean IoU of {subject} less that of each row, in points, by the number of views; blue where it is "
+        "ahead, red where it is behind.",
+        alt=f"{subject} is behind in {len(lost)} of {gains.size} cells" + (f": {', '.join(lost)}." if lost else "."),
+    )
+
+
+@house_style()
+def _cells(gains: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]) -> Drawing:
+    figure = Drawing(figsize=(WIDTH, 0.3 * len(rows) + 0.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    finite = np.abs(gains[np.isfinite(gains)])
+    limit = max(float(finite.max()) if len(finite) else 0.0, 1e-9)
+    axes.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    for (row, column), gain in np.ndenumerate(gains):
+        text = f"{gain:+.1f}" if np.isfinite(gain) else "–"
+        colour = "white" if abs(gain) > 0.7 * limit else INK
+        axes.text(column, row, text, ha="center", va="center_baseline", fontsize=8, color=colour)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("views")
+    return figure
+
+
+# --- what was rebuilt ---------------------------------------------------------------------------------------------
+
+
+def _weights(data: str, shown: Shown, records: Sequence[Record], folder: Path) -> Figure:
+    weights = np.full(shown.views.shape[:2], np.nan)
+    for record in records:
+        if record.metric == "view_weight" and record.unit is not None:
+            weights[_numbers(record.unit)] = record.value
+    objects = [
+        Weighed(f"object {index + 1}", views, own)
+        for index, (views, own) in enumerate(zip(shown.pictures(), weights, strict=True))
+    ]
+    file = f"weights-{data}.png"
+    plots.save(draw_weights(objects), folder / file)
+    ends = ", ".join(f"{own.min():.2f} to {own.max():.2f} times an even share" for own in weights)
+    return Figure(
+        file=file,
+        title=f"What each view weighs on {data}",
+        caption="The views of test objects, and below each the weight that FASet's attention gives it, mean over the "
+        "features, as a multiple of an even share; first seed. Each feature weighs the views in its own way, which the "
+        "mean does not show.",
+        alt=f"Weights of the views, object by object: {ends}.",
+    )
+
+
+def _rebuilt(data: str, shown: Shown, records: Sequence[Record], folder: Path) -> Figure:
+    grids = {count: rebuilt_cells(records, count, shown.truth.shape) for count in (1, shown.most)}
+    rows = []
+    overlaps = []
+    for index, (views, truth) in enumerate(zip(shown.pictures(), shown.truth, strict=True)):
+        found = {count: grid_iou(grid[index], truth) for count, grid in grids.items()}
+        titles = [f"{count} view{'' if count == 1 else 's'}: IoU {value:.2f}" for count, value in found.items()]
+        rows.append(Rebuilt(views[0], [truth, *(grid[index] for grid in grids.values())], ["view", "truth", *titles]))
+        overlaps.append(" and ".join(f"{value:.2f} from {count}" for count, value in found.items()))
+    file = f"rebuilt-{data}.png"
+    plots.save(draw_rebuilt(rows), folder / file)
+    return Figure(
+        file=file,
+        title=f"Test objects of {data}, rebuilt",
+        caption="The first view of a test object, its true cells, and what FASet rebuilds from that view and from "
+        f"{shown.most}; first seed.",
+        alt=f"Intersection over union, object by object: {'; '.join(overlaps)}.",
+    )
+
+
+def rebuilt_cells(records: Sequence[Record], count: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return the grids (K, …) that records of ``predicted_row`` keep of a number of views.
+
+    A row of cells is one whole number, whose binary digits they are; rows without any have no record.
+    """
+    cells = np.zeros((shape[0], int(np.prod(shape[1:-1])), shape[-1]), bool)
+    for record in records:
+        if record.metric == "predicted_row" and record.x == count and record.unit is not None:
+            cells[_numbers(record.unit)] = np.array([int(record.value) >> bit & 1 for bit in range(shape[-1])], bool)
+    return cells.reshape(shape)
+
+
+def _numbers(unit: str) -> tuple[int, ...]:
+    """The numbers of a unit such as ``object-0 view-3``."""
+    return tuple(int(part.rpartition("-")[2]) for part in unit.split())

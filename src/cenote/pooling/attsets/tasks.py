@@ -90,12 +90,12 @@ def picture_task(
             pictures = train(index)
             chosen = torch.randperm(len(pictures), generator=generator)[:count]
             sets.append(pictures[chosen.numpy()])
-        return _as_input(np.stack(sets))
+        return as_input(np.stack(sets))
 
-    shown = _as_input(np.stack([test(index)[:views] for index in range(len(test_targets))]))
+    shown = as_input(np.stack([test(index)[:views] for index in range(len(test_targets))]))
     return Task(draw, torch.from_numpy(targets), shown, torch.from_numpy(test_targets))
 
 
-def _as_input(pictures: NDArray[np.uint8]) -> Tensor:
+def as_input(pictures: NDArray[np.uint8]) -> Tensor:
     """Pictures (B, V, H, W, C) as numbers from 0, the usual ground, to 1: (B, V, C, H, W)."""
     return 1 - torch.from_numpy(pictures).movedim(4, 2).float() / 255

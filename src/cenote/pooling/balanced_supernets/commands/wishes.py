@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
-import torch
-
 from cenote.errors import ArgumentError
 from cenote.pooling.balanced_supernets.configurations import Blocks, blocks_to_config
 from cenote.pooling.balanced_supernets.search import Select
+from cenote.pooling.devices import check_device
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,7 @@ class Wishes:
         ):
             if not least <= value < math.inf:
                 raise ArgumentError(f"{name} must be {'positive' if least else '0 or more'}, got {value}")
-        try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts that it has it
-            reason = str(error).splitlines()[0]
-            raise ArgumentError(f"--device {self.device} cannot be used here: {reason}") from error
+        check_device(self.device)
         self.read_budget()
 
     def read_budget(self) -> Limit | None:

@@ -1,0 +1,125 @@
+"""What the pictures are drawn from, and that nothing in them is mirrored."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d import Axes3D
+
+from cenote.catalog.results import Record
+from cenote.lab import plots
+from cenote.pooling.attsets import pictures
+from cenote.pooling.attsets.pictures import Shown, rebuilt_cells
+from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights
+
+ARMS = ("attsets-faset", "gru")
+CONTROL = "frozen base, mean"
+
+
+def record(arm: str, metric: str, value: float, unit: str | None = None, x: float | None = None) -> Record:
+    return Record(trial=f"digits/{arm}", data="digits", arm=arm, metric=metric, value=value, unit=unit, x=x)
+
+
+def curve(arm: str, *values: float) -> list[Record]:
+    return [record(arm, "iou", value, x=math.log2(count)) for count, value in zip((1, 3, 24), values, strict=True)]
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The figures that are saved, by the names of their files."""
+    kept: dict[str, Figure] = {}
+    save = plots.save
+
+    def watched(figure: Figure, path: Path) -> Path:
+        kept[path.name] = figure
+        return save(figure, path)
+
+    monkeypatch.setattr(plots, "save", watched)
+    return kept
+
+
+def test_wins_and_losses_are_differences_of_means(saved: dict[str, Figure], tmp_path: Path) -> None:
+    """Two seeds of 0.5 and 0.7 are 0.6; against 0.55, 0.6 and 0.65 that is ahead, even and behind."""
+    records = [
+        *curve("attsets-faset", 0.5, 0.5, 0.5), *curve("attsets-faset", 0.7, 0.7, 0.7), *curve("gru", 0.55, 0.6, 0.65),
+        *curve(CONTROL, 0.1, 0.2, 0.3), *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, CONTROL)),
+    ]  # fmt: skip
+    shown = Shown(np.zeros((1, 24, 2, 4, 4), np.float32), np.zeros((1, 4, 4), bool), 24)
+    drawn = {each.file: each for each in pictures.draw("digits", {24: ARMS}, CONTROL, shown, records, tmp_path)}
+    assert set(drawn) == {"overlap-24-digits.png", "differences-24-digits.png", "order-digits.png"}
+    assert all((tmp_path / file).is_file() for file in drawn)
+    (axes,) = saved["differences-24-digits.png"].axes
+    np.testing.assert_allclose(axes.images[0].get_array(), [[5, 0, -5], [50, 40, 30]], atol=1e-9)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "3", "24"]
+    assert drawn["differences-24-digits.png"].alt == "attsets-faset is behind in 1 of 6 cells: gru at 24."
+    assert "attsets-faset 60.0%, gru 65.0%, frozen base, mean 30.0%" in drawn["overlap-24-digits.png"].alt
+
+
+def test_rows_of_cells_come_back_from_their_numbers() -> None:
+    """5 is binary 101, its last digit first; a row without a record is empty."""
+    records = [
+        record("attsets-faset", "predicted_row", 5.0, "object-1 row-2", 24.0),
+        record("attsets-faset", "predicted_row", 1.0, "object-0 row-0", 1.0),
+    ]
+    cells = rebuilt_cells(records, 24, (2, 2, 2, 3))
+    assert np.argwhere(cells).tolist() == [[1, 1, 0, 0], [1, 1, 0, 2]]
+
+
+def test_what_was_rebuilt_is_drawn_beside_its_truth(saved: dict[str, Figure], tmp_path: Path) -> None:
+    truth = np.zeros((1, 2, 4), bool)
+    truth[0, 0, :2] = True
+    views = np.zeros((1, 2, 2, 2, 4), np.float32)
+    views[0, 0, 0, 1] = 0.5
+    records = [
+        *(each for arm in (*ARMS, CONTROL) for each in curve(arm, 0.1, 0.2, 0.3)),
+        *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, CONTROL)),
+        record("attsets-faset", "view_weight", 0.5, "object-0 view-0"),
+        record("attsets-faset", "view_weight", 1.5, "object-0 view-1"),
+        record("attsets-faset", "predicted_row", 1.0, "object-0 row-0", 1.0),
+        record("attsets-faset", "predicted_row", 3.0, "object-0 row-0", 2.0),
+    ]
+    shown = Shown(views, truth, 2)
+    drawn = {each.file: each for each in pictures.draw("digits", {2: ARMS}, CONTROL, shown, records, tmp_path)}
+    assert drawn["rebuilt-digits.png"].alt == (
+        "Intersection over union, object by object: 0.50 from 1 and 1.00 from 2."
+    )
+    assert drawn["weights-digits.png"].alt == (
+        "Weights of the views, object by object: 0.50 to 1.50 times an even share."
+    )
+    strip, bars = saved["weights-digits.png"].axes
+    np.testing.assert_allclose(strip.images[0].get_array(), np.concatenate([views[0, 0, 0], views[0, 1, 0]], axis=1))
+    assert [bar.get_height() for bar in bars.patches] == [0.5, 1.5]
+    titles = [axes.get_title() for axes in saved["rebuilt-digits.png"].axes]
+    assert titles == ["view", "truth", "1 view: IoU 0.50", "2 views: IoU 1.00"]
+
+
+def test_pictures_of_bodies_are_dark_on_white() -> None:
+    views = np.zeros((1, 1, 3, 2, 2), np.float32)
+    views[0, 0, 1, 0, 0] = 0.25
+    seen = Shown(views, np.zeros((1, 2, 2, 2), bool), 1).pictures()
+    assert seen.shape == (1, 1, 2, 2, 3)
+    assert seen[0, 0, 0, 0].tolist() == [1.0, 0.75, 1.0]
+    assert Shown(views[:, :, :1], np.zeros((1, 2, 2, 2), bool), 1).pictures().shape == (1, 1, 2, 2)
+
+
+def test_a_body_stands_upright_and_is_not_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell at x, y (up), z is drawn at x, side - 1 - z and y, which turns the axes without a reflection."""
+    drawn = []
+    monkeypatch.setattr(Axes3D, "voxels", lambda _, cells, **__: drawn.append(cells))
+    grid = np.zeros((4, 4, 4), bool)
+    grid[0, 3, 1] = True
+    draw_rebuilt([Rebuilt(np.ones((2, 2), np.float32), [grid], ["view", "body"])])
+    assert np.argwhere(drawn[0]).tolist() == [[0, 2, 3]]
+
+
+def test_an_empty_body_and_many_views_can_be_drawn(tmp_path: Path) -> None:
+    empty = Rebuilt(np.ones((2, 2, 3), np.float32), [np.zeros((4, 4, 4), bool)], ["view", "nothing"])
+    plots.save(draw_rebuilt([empty], truth=None), tmp_path / "empty.png")
+    views = np.ones((40, 4, 4, 3), np.float32)
+    figure = draw_weights([Weighed("many", views, np.ones(40))])
+    assert len(figure.axes[1].patches) == 24
+    plots.save(figure, tmp_path / "many.png")
