@@ -146,7 +146,7 @@ def _cells(gains: NDArray[np.float64], rows: Sequence[str], columns: Sequence[st
     limit = max(float(finite.max()) if len(finite) else 0.0, 1e-9)
     axes.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     for (row, column), gain in np.ndenumerate(gains):
-        text = f"{gain:+.1f}" if np.isfinite(gain) else "–"
+        text = (f"{gain:+.1f}" if abs(gain) >= 0.05 else "0") if np.isfinite(gain) else "–"
         colour = "white" if abs(gain) > 0.7 * limit else INK
         axes.text(column, row, text, ha="center", va="center_baseline", fontsize=8, color=colour)
     axes.set_xticks(range(len(columns)), columns)

@@ -17,8 +17,8 @@ from cenote.lab.style import BASELINE, CONTROL, FAINT, INK, QUIET, SUBJECT, WIDT
 from cenote.pooling.attsets.overlap import voxel_iou
 
 _AZIMUTH, _ELEVATION = -58, 22
-_MOST_VIEWS = 24
-"""Views in a strip; more would be too small to be seen."""
+_FEWEST_VIEWS, _MOST_VIEWS = 8, 24
+"""Views that a strip has room for: fewer would be too large, more too small to be seen."""
 
 
 class Weighed(NamedTuple):
@@ -81,20 +81,22 @@ def draw_weights(objects: Sequence[Weighed]) -> Figure:
     Args:
         objects: At least one; of each the first 24 views are drawn.
     """
-    figure = Figure(figsize=(WIDTH, 1.25 * len(objects) + 0.3), layout="constrained")
+    room = min(max(_FEWEST_VIEWS, *(len(each.views) for each in objects)), _MOST_VIEWS)
+    side = 0.9 * WIDTH / room
+    figure = Figure(figsize=(WIDTH, (side + 0.95) * len(objects)), layout="constrained")
     FigureCanvasAgg(figure)
-    rows = figure.subplots(2 * len(objects), 1, squeeze=False, height_ratios=[1.0, 1.1] * len(objects))[:, 0]
+    rows = figure.subplots(2 * len(objects), 1, squeeze=False, height_ratios=[side, 0.6] * len(objects))[:, 0]
     top = max(1.2, *(float(each.weights.max()) for each in objects))
     for each, strip, bars in zip(objects, rows[::2], rows[1::2], strict=True):
         views, weights = each.views[:_MOST_VIEWS], each.weights[:_MOST_VIEWS]
         width = views.shape[2]
         show_view(strip, np.concatenate(list(views), axis=1))
-        strip.set_aspect("auto")
+        strip.set(aspect="auto", xlim=(-0.5, room * width - 0.5))
         strip.set_title(each.title, color=INK, fontsize=8.5, loc="left", pad=3)
         middles = (np.arange(len(views)) + 0.5) * width - 0.5
         bars.bar(middles, weights, 0.82 * width, color=np.where(weights > 1, SUBJECT, CONTROL))
         bars.axhline(1, color=QUIET, linewidth=0.8, dashes=(4, 3))
-        bars.set(xlim=(-0.5, len(views) * width - 0.5), ylim=(0, 1.05 * top), xticks=[])
+        bars.set(xlim=(-0.5, room * width - 0.5), ylim=(0, 1.05 * top), xticks=[])
         bars.yaxis.set_major_locator(ticks(2))
         bars.grid(axis="y")
         bars.spines["bottom"].set_color(FAINT)
@@ -129,7 +131,7 @@ def draw_grid(axes: Axes, grid: NDArray[np.bool_], colour: str) -> None:
         set_limits(0, side)
     axes.set_proj_type("ortho")
     axes.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    axes.set_box_aspect(upright.shape, zoom=1.25)
+    axes.set_box_aspect(upright.shape, zoom=0.98)
 
 
 def _rgb(colour: str) -> NDArray[np.float64]:
