@@ -12,15 +12,14 @@ import pytest
 import torch
 import trimesh
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from cenote.cli import app
 from cenote.lab import data
 from cenote.lab.data.binvox import read_binvox, write_binvox
 from cenote.pooling.attsets.commands import job as jobs
 from cenote.pooling.attsets.commands import objects as found_objects
 from cenote.pooling.attsets.commands.network import load_network
 from cenote.pooling.attsets.commands.objects import find_objects
+from tests.pooling.calling import Verb
 
 QUICK = (
     "--image-size=16", "--features=8", "--hidden=16", "--steps=7", "--set-steps=5", "--views=3", "--batch-size=4",
@@ -31,21 +30,8 @@ COUNTS = (4, 1, 2, 3, 5, 6)
 """Images of each object."""
 
 
-def invoke(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "120"}).invoke(app, ["reconstruct", *arguments])
-
-
-def call(*arguments: str) -> str:
-    outcome = invoke(*arguments)
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.output
-
-
-def refused(*arguments: str) -> str:
-    """The one sentence that a call is refused with, whatever the width of the terminal."""
-    outcome = invoke(*arguments)
-    assert outcome.exit_code == 2, outcome.output
-    return " ".join(outcome.stderr.split())
+VERB = Verb("reconstruct", columns=120)
+invoke, call, refused = VERB.invoke, VERB.call, VERB.refused
 
 
 def files(folder: Path) -> set[str]:

@@ -12,15 +12,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from typer.testing import CliRunner, Result
 
-from cenote.cli import app
 from cenote.pooling import PoolingSearch, PosetPool2d, blocks_to_config, count_flops, pool_configs
 from cenote.pooling.balanced_supernets.commands import job as jobs
 from cenote.pooling.balanced_supernets.naming import pool_named, units_named
 from cenote.pooling.balanced_supernets.supernet import pooled_network
 from tests.pooling.balanced_supernets.problem import WIDTHS
 from tests.pooling.balanced_supernets.problem import resnet_units as units
+from tests.pooling.calling import Verb
 
 NETWORK = """
 from torch import nn
@@ -52,21 +51,8 @@ SMALL = ("--image-size", "8", "--pools", "2")
 PICTURES = {"assignment.png", "shared.png", "flops.png", "latency.png"}
 
 
-def invoke(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "120"}).invoke(app, ["where-to-pool", *arguments])
-
-
-def call(*arguments: str) -> str:
-    outcome = invoke(*arguments)
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.output
-
-
-def refused(*arguments: str) -> str:
-    """The one sentence that a call is refused with, whatever the width of the terminal."""
-    outcome = invoke(*arguments)
-    assert outcome.exit_code == 2, outcome.output
-    return " ".join(outcome.stderr.split())
+VERB = Verb("where-to-pool", columns=120)
+invoke, call, refused = VERB.invoke, VERB.call, VERB.refused
 
 
 def files(folder: Path) -> set[str]:

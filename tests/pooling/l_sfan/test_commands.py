@@ -10,30 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from cenote.cli import app
 from cenote.errors import ArgumentError
 from cenote.lab import data
 from cenote.lab.data.recording_folder import read_folder
 from cenote.pooling import Standardization, WindowClassifier, load_recogniser, sensor_importance, sliding_windows
 from cenote.pooling.l_sfan import leaving_out
 from cenote.pooling.l_sfan.commands import sittings
+from tests.pooling.calling import Verb
 
 QUICK = ("--rate", "20", "--seconds", "1", "--epochs", "2", "--learning-rate", "0.01")
 
 
+VERB = Verb("recognise")
+refused = VERB.refused
+
+
 def call(*arguments: str, given: str | None = None) -> str:
-    outcome = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["recognise", *arguments], input=given)
+    outcome = VERB.invoke(*arguments, given=given)
     assert outcome.exit_code == 0, outcome.output
     return outcome.stdout
-
-
-def refused(*arguments: str) -> str:
-    """The one sentence that a call is refused with, whatever the width of the terminal."""
-    outcome = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["recognise", *arguments])
-    assert outcome.exit_code == 2, outcome.output
-    return " ".join(outcome.stderr.split())
 
 
 @pytest.fixture(scope="module")

@@ -10,31 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from cenote.cli import app
 from cenote.errors import RunError
 from cenote.lab import data
 from cenote.lab.style import PALETTE
 from cenote.pooling.spp_net import commands
 from cenote.pooling.spp_net.training import DetectorSettings
+from tests.pooling.calling import Verb
 
 BLOTS = data.load("blots")
 
 QUICK = ("--epochs", "2", "--steps", "5", "--proposals", "30", "--side", "32", "--levels", "2,1", "--scales", "96")
 
 
-def call(*arguments: str) -> str:
-    outcome = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["detect", *arguments])
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.output
-
-
-def refused(*arguments: str) -> str:
-    """The one sentence that a call is refused with, whatever the width of the terminal."""
-    outcome = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["detect", *arguments])
-    assert outcome.exit_code == 2, outcome.output
-    return " ".join(outcome.stderr.split())
+VERB = Verb("detect")
+call, refused = VERB.call, VERB.refused
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
@@ -19,6 +18,7 @@ from cenote.pooling.l_sfan.network import LSFAN
 from cenote.pooling.l_sfan.standardization import Standardization
 from cenote.pooling.l_sfan.streaming import WindowStream
 from cenote.pooling.l_sfan.training import WindowClassifier
+from cenote.pooling.trained_folder import reading_trained
 
 CONFIG, TENSORS = "recogniser.json", "recogniser.safetensors"
 
@@ -104,7 +104,7 @@ def load_recogniser(folder: str | Path) -> Recogniser:
         ArgumentError: If a file is missing, damaged or of another format.
     """
     folder = Path(folder)
-    try:
+    with reading_trained("folder", "recogniser", folder):
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = read_tensors((folder / TENSORS).read_bytes())
         if config["format"] != _FORMAT:
@@ -119,14 +119,6 @@ def load_recogniser(folder: str | Path) -> Recogniser:
         normalization = Standardization(*(tensors[f"normalization.{name}"].numpy() for name in ("mean", "std")))
         if len(normalization.mean) != len(design.sensors) or len(normalization.std) != len(design.sensors):
             raise ArgumentError(f"folder: {folder} normalises {len(normalization.mean)} sensors, not those it names")
-    except OSError as error:
-        raise ArgumentError(f"folder: {folder} holds no trained recogniser ({error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(
-            f"folder: the recogniser in {folder} is damaged ({type(error).__name__}: {error})"
-        ) from error
     module.eval().requires_grad_(False)
     return Recogniser(design, module, normalization)
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import Tensor
@@ -17,6 +16,7 @@ from cenote.errors import ArgumentError
 from cenote.pooling.spp_net.detector import SPPDetector
 from cenote.pooling.spp_net.heads import BoxRegression, LinearSVMHead, SoftmaxHead
 from cenote.pooling.spp_net.training import DetectorSettings, StackedSVM, convolutions_of, empty_detector
+from cenote.pooling.trained_folder import reading_trained
 
 CONFIG, TENSORS = "detector.json", "detector.safetensors"
 
@@ -55,7 +55,7 @@ def load_detector(folder: str | Path) -> SPPDetector:
         ArgumentError: If a file is missing, damaged or of another format.
     """
     folder = Path(folder)
-    try:
+    with reading_trained("folder", "detector", folder):
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = read_tensors((folder / TENSORS).read_bytes())
         if config["format"] != _FORMAT:
@@ -64,12 +64,6 @@ def load_detector(folder: str | Path) -> SPPDetector:
             )
         settings = settings_from(config["settings"])
         return _rebuilt(config, settings, tensors)
-    except OSError as error:
-        raise ArgumentError(f"folder: {folder} holds no trained detector ({error})") from error
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(f"folder: the detector in {folder} is damaged ({type(error).__name__}: {error})") from error
 
 
 def settings_from(values: dict[str, Any]) -> DetectorSettings:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
@@ -17,6 +16,7 @@ from cenote.errors import ArgumentError
 from cenote.pooling.attsets.attention import AttSets
 from cenote.pooling.attsets.networks import ViewNetwork, small_halves
 from cenote.pooling.attsets.r2n2 import FEATURES, GRID_SIDE, IMAGE_SIDE, R2N2Decoder, R2N2Encoder
+from cenote.pooling.trained_folder import reading_trained
 
 CONFIG, TENSORS = "network.json", "network.safetensors"
 
@@ -87,7 +87,7 @@ def load_network(folder: Path) -> Trained:
     Raises:
         ArgumentError: If a file is missing, damaged or of another format.
     """
-    try:
+    with reading_trained("network", "network", folder):
         config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = read_tensors((folder / TENSORS).read_bytes())
         if config["format"] != _FORMAT:
@@ -96,9 +96,3 @@ def load_network(folder: Path) -> Trained:
         network = plan.build()
         network.load_state_dict(tensors)
         return Trained(network.eval().requires_grad_(False), plan, float(config["threshold"]))
-    except OSError as error:
-        raise ArgumentError(f"network: {folder} holds no trained network ({error})") from error
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(f"network: the one in {folder} is damaged ({type(error).__name__}: {error})") from error
