@@ -23,7 +23,9 @@ Shape: TypeAlias = tuple[int, int, int, int]
 class Budget(Protocol):
     """A limit that placements have to keep, such as ``FlopsBudget`` and ``LatencyBudget``."""
 
-    limit: float
+    @property
+    def limit(self) -> float:
+        """The largest cost that is allowed."""
 
     def costs(self, networks: Sequence[nn.Module], shape: Shape) -> FloatArray:
         """Return the cost of each network for images of a shape (B, C, H, W)."""

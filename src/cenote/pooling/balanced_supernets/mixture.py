@@ -19,7 +19,9 @@ from cenote.pooling.balanced_supernets.training import (
     Recipe,
     batches_of,
     count_right,
+    momentum_of,
     randomness_of,
+    restore_momentum,
     take_step,
 )
 
@@ -141,9 +143,7 @@ class Mixture:
         state = {"accuracies": torch.from_numpy(self.accuracies.copy()), "steps": torch.from_numpy(self.steps.copy())}
         for model, (supernet, optimizer) in enumerate(zip(self.supernets, self.optimizers, strict=True)):
             state |= {f"model.{model}.{name}": each.detach().clone() for name, each in supernet.state_dict().items()}
-            for index, moments in optimizer.state_dict()["state"].items():
-                if moments.get("momentum_buffer") is not None:
-                    state[f"momentum.{model}.{index}"] = moments["momentum_buffer"].clone()
+            state |= {f"momentum.{model}.{index}": each for index, each in momentum_of(optimizer).items()}
         return state
 
     def restore(self, state: State) -> None:
@@ -156,10 +156,8 @@ class Mixture:
         self.accuracies = state["accuracies"].numpy().copy()
         self.steps = state["steps"].numpy().copy()
         for model, (supernet, optimizer) in enumerate(zip(self.supernets, self.optimizers, strict=True)):
-            supernet.load_state_dict(_under(f"model.{model}.", state))
-            moments = {int(index): {"momentum_buffer": each.clone()} for index, each in
-                       _under(f"momentum.{model}.", state).items()}  # fmt: skip
-            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+            supernet.load_state_dict(state_under(f"model.{model}.", state))
+            restore_momentum(optimizer, state_under(f"momentum.{model}.", state))
 
 
 def _drawn(probabilities: FloatArray, draw: float) -> int:
@@ -182,5 +180,6 @@ def _check_state(state: State, own: State) -> None:
             raise ArgumentError(f"resume: the state is of another search: {name} is {got}, needs {tuple(each.shape)}")
 
 
-def _under(prefix: str, state: State) -> State:
+def state_under(prefix: str, state: State) -> State:
+    """Return what a state holds under names with a prefix, without it."""
     return {name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}

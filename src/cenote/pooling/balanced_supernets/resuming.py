@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 
-from cenote.pooling.balanced_supernets.mixture import State
+from cenote.pooling.balanced_supernets.mixture import State, state_under
 from cenote.pooling.balanced_supernets.training import (
     Loader,
     Recipe,
     batches_of,
     memory_format_of,
+    momentum_of,
     randomness_of,
+    restore_momentum,
     take_step,
 )
 
@@ -28,7 +30,7 @@ def train_resumably(
     *,
     seed: int,
     device: torch.device | str = "cpu",
-    resume: Mapping[str, Tensor] | None = None,
+    resume: State | None = None,
     on_epoch: Callable[[int, float, State], None] | None = None,
 ) -> bool:
     """Train a network in place, bit for bit as ``train_network`` does, and hand out its state between epochs.
@@ -67,25 +69,10 @@ def train_resumably(
 
 def _state(network: nn.Module, optimizer: SGD, epoch: int) -> State:
     state = {f"network.{name}": each.detach().clone() for name, each in network.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        if moments.get("momentum_buffer") is not None:
-            state[f"momentum.{index}"] = moments["momentum_buffer"].clone()
+    state |= {f"momentum.{index}": each for index, each in momentum_of(optimizer).items()}
     return state | {"epoch": torch.tensor(epoch)}
 
 
-def _restore(network: nn.Module, optimizer: SGD, state: Mapping[str, Tensor]) -> None:
-    network.load_state_dict(
-        {name.removeprefix("network."): each for name, each in state.items() if name.startswith("network.")}
-    )
-    weights = dict(enumerate(network.parameters()))
-    moments = {
-        index: {"momentum_buffer": as_laid_out(state[f"momentum.{index}"], weight)}
-        for index, weight in weights.items()
-        if f"momentum.{index}" in state
-    }
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def as_laid_out(moment: Tensor, weight: Tensor) -> Tensor:
-    """Return a copy that lies in memory as a weight does: a fused step walks through both side by side."""
-    return torch.empty_like(weight).copy_(moment)
+def _restore(network: nn.Module, optimizer: SGD, state: State) -> None:
+    network.load_state_dict(state_under("network.", state))
+    restore_momentum(optimizer, state_under("momentum.", state))

@@ -255,7 +255,8 @@ class PoolingSearch:
         """
         if self._mixture is None or self._loaders is None:
             raise ArgumentError("the search has no state before fit")
-        return self._mixture.state() | {"losses": torch.tensor(self.losses_)} | order_of(*self._loaders)
+        losses = torch.tensor(self.losses_, dtype=torch.float64)
+        return self._mixture.state() | {"losses": losses} | order_of(*self._loaders)
 
     # --- what was found -------------------------------------------------------------------------------------------
 

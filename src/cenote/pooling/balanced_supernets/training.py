@@ -74,6 +74,21 @@ def take_step(optimizer: SGD, rate: float, logits: Tensor, labels: Tensor) -> Te
     return loss.detach()
 
 
+def momentum_of(optimizer: SGD) -> dict[str, Tensor]:
+    """Return copies of an optimizer's momentum by the index of the weight, as far as steps were taken."""
+    buffers = {str(index): kept.get("momentum_buffer") for index, kept in optimizer.state_dict()["state"].items()}
+    return {index: each.clone() for index, each in buffers.items() if each is not None}
+
+
+def restore_momentum(optimizer: SGD, momentum: Mapping[str, Tensor]) -> None:
+    """Put back what ``momentum_of`` returned, from any memory order."""
+    weights = optimizer.param_groups[0]["params"]
+    # A fused step walks through weight and momentum side by side, and a file need not have kept the memory order.
+    state = {int(index): {"momentum_buffer": torch.empty_like(weights[int(index)]).copy_(moment)}
+             for index, moment in momentum.items()}  # fmt: skip
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
 def train_network(
     network: nn.Module,
     train: Loader,

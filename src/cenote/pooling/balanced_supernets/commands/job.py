@@ -232,14 +232,9 @@ class Job:
         if not path.exists():
             return None
         try:
-            state = read_tensors(path.read_bytes())
+            return read_tensors(path.read_bytes())
         except SafetensorError as error:
             raise RunError(f"{path} is damaged ({error}); remove it to begin that step anew") from error
-        # Momentum must lie in memory as the weights do, and the file has it in rows.
-        return {
-            key: each.contiguous(memory_format=torch.channels_last) if "momentum." in key and each.ndim == 4 else each
-            for key, each in state.items()
-        }
 
     def _keep(self, name: str, state: State) -> None:
         tensors = {key: each.detach().cpu().contiguous() for key, each in state.items()}
