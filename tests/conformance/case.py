@@ -43,6 +43,8 @@ class Case:
     nan: Literal["propagates", "refused", "ignored"] = "propagates"
     """What a NaN that is read does: reaches the output of its sample, raises an ArgumentError, or does not reach it."""
     differentiable: bool = True
+    widens: bool = False
+    """Whether half precision comes out as float32, as of a function that counts."""
     batched: bool = True
     """Whether dimension 0 of inputs and outputs is a batch whose samples do not see each other."""
 

@@ -88,14 +88,15 @@ def float32_is_close_to_float64(case: Case) -> None:
 
 
 def bfloat16_works(case: Case) -> None:
-    """bfloat16 gives bfloat16, forward and backward, finite and near what float32 gives at the same values."""
+    """bfloat16 gives bfloat16 (float32 if so declared), forward and backward, finite and near what float32 gives."""
     narrow = case.build(torch.bfloat16)
     wide = copy.deepcopy(narrow).float()
     inputs = case.make_inputs(dtype=torch.bfloat16)
     actual = _pass(case, narrow, inputs)
     for tensor in (*actual[0], *actual[1]):
         assert not tensor.is_floating_point() or tensor.isfinite().all(), "bfloat16 gave a value that is not finite"
-        assert tensor.dtype is torch.bfloat16 or not tensor.is_floating_point(), f"bfloat16 became {tensor.dtype}"
+        expected = torch.float32 if case.widens else torch.bfloat16
+        assert tensor.dtype is expected or not tensor.is_floating_point(), f"bfloat16 became {tensor.dtype}"
     _assert_close(actual, _pass(case, wide, _cast(inputs, torch.float32)), case.bfloat16_tolerance, "bfloat16")
 
 

@@ -55,8 +55,8 @@ MODULES = (
 )
 
 FUNCTIONS = (
-    Case("grids", voxel_iou, grids, nan="refused", differentiable=False),
-    Case("lower", voxel_iou, grids, {"threshold": 0.2}, nan="refused", differentiable=False),
+    Case("grids", voxel_iou, grids, nan="refused", differentiable=False, widens=True),
+    Case("lower", voxel_iou, grids, {"threshold": 0.2}, nan="refused", differentiable=False, widens=True),
 )
 
 CASES = MODULES + FUNCTIONS

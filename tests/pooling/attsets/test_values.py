@@ -139,6 +139,15 @@ def test_masked_maps(kind: str) -> None:
     assert not weights[:, 1].any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_mask_that_keeps_all_leaves_the_mean_as_it_is(dtype: torch.dtype) -> None:
+    """40 times 5,000 is beyond the largest number of float16, 65,504; its mean is not."""
+    x, all_of_them = (5000 + torch.rand(3, 40, 8)).to(dtype), torch.ones(3, 40, dtype=torch.bool)
+    pool = aggregate("mean", 8)
+    torch.testing.assert_close(pool(x, all_of_them), pool(x), rtol=torch.finfo(dtype).eps, atol=0)
+    assert pool(x, all_of_them).dtype is dtype
+
+
 # --- other people's aggregations ----------------------------------------------------------------------------------
 
 
@@ -177,13 +186,18 @@ def test_attention_to_one_query_is_torchs() -> None:
 def test_second_order_by_a_loop() -> None:
     pool, x = BilinearAggregation(5, rank=3).double(), sets(2, 4, 5)
     project = pool.project
-    assert isinstance(project, nn.Linear)
     rows = []
     for one in x:
         mean = sum(torch.outer(project(member), project(member)) for member in one) / 4
         rooted = mean.sign() * ((mean.abs() + 1e-6).sqrt() - 1e-3)
         rows.append(pool.back(rooted.flatten() / rooted.norm()))
     torch.testing.assert_close(pool(x), torch.stack(rows), **EXACT)
+
+
+def test_second_order_has_no_more_than_32_features_unless_asked() -> None:
+    for dim, rank in ((8, 8), (64, 32)):
+        pool = BilinearAggregation(dim)
+        assert (pool.project.out_features, pool.back.in_features) == (rank, rank**2)
 
 
 def test_parameters_are_those_of_the_paper() -> None:

@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from cenote.errors import ArgumentError
 from cenote.pooling.attsets.attention import AttSets
-from cenote.pooling.attsets.sets import SetAggregation, beside, check_count, finite
+from cenote.pooling.attsets.sets import SetAggregation, beside, can_look_at, check_count, finite
 
 _ANY = (0, 1, 2, 3)
 """Vectors, sequences, maps and volumes: what works on every feature alone does not ask."""
 
 _ROOT_FLOOR = 1e-6
 """Added under the signed square root, whose slope at 0 is infinite without it."""
+
+_MOST_RANK = 32
+"""Features that products are formed of, at most, where no number is given: the layer back has rank² · D weights."""
 
 
 class MaxAggregation(SetAggregation):
@@ -35,6 +38,8 @@ class MaxAggregation(SetAggregation):
 
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Take the maximum over the members that count."""
+        if can_look_at(x):
+            finite(x.detach().amin(1), x)  # a maximum hides -inf
         return (x if mask is None else x.masked_fill(~beside(mask, x), float("-inf"))).amax(1)
 
 
@@ -54,7 +59,11 @@ class MeanAggregation(SetAggregation):
 
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Take the mean of the members that count."""
-        return x.mean(1) if mask is None else x.sum(1) / beside(mask, x).sum(1)
+        if mask is None:
+            return x.mean(1)
+        # Half-precision sums of many members overflow where their mean does not.
+        wide = x.sum(1, dtype=torch.promote_types(x.dtype, torch.float32))
+        return (wide / beside(mask, x).sum(1)).to(x.dtype)
 
 
 class SumAggregation(SetAggregation):
@@ -136,7 +145,7 @@ class BilinearAggregation(SetAggregation):
 
     Args:
         dim: Features D of a member.
-        rank: Features the products are formed of; D of them, without a projection, if left out.
+        rank: Features the products are formed of; 32, or D where that is less, if left out.
 
     Shapes:
         x: (B, N, D). mask: (B, N). Returns (B, D).
@@ -152,12 +161,13 @@ class BilinearAggregation(SetAggregation):
 
     def __init__(self, dim: int, rank: int | None = None) -> None:
         super().__init__(dim)
-        if rank is not None:
-            check_count("rank", rank)
-            if rank > dim:
-                raise ArgumentError(f"rank must be at most dim ({dim}), got {rank}")
-        self.project = nn.Identity() if rank is None else nn.Linear(dim, rank, bias=False)
-        self.back = nn.Linear((rank or dim) ** 2, dim)
+        if rank is None:
+            rank = min(dim, _MOST_RANK)
+        check_count("rank", rank)
+        if rank > dim:
+            raise ArgumentError(f"rank must be at most dim ({dim}), got {rank}")
+        self.project = nn.Linear(dim, rank, bias=False)
+        self.back = nn.Linear(rank**2, dim)
 
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Average the products over the members that count; those of masked ones are 0."""

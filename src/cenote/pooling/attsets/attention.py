@@ -8,12 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from cenote.errors import ArgumentError
-from cenote.pooling.attsets.sets import SetAggregation, beside, check_count, check_set, finite, without_masked
+from cenote.pooling.attsets.sets import (
+    SetAggregation,
+    beside,
+    check_count,
+    check_set,
+    finite,
+    nan_if_empty,
+    without_masked,
+)
 
 Kind = Literal["fc", "conv2d", "conv3d"]
 
 _MAPS: dict[str, int] = {"fc": 0, "conv2d": 2, "conv3d": 3}
 """Dimensions of a member behind its features."""
+
+_OVERFLOW = "the scores of x must be finite numbers; its features, or the weights of the layer, are too large"
 
 
 class AttSets(SetAggregation):
@@ -84,15 +94,16 @@ class AttSets(SetAggregation):
 
         Raises:
             ArgumentError: If a set has no member, none that counts, another number of features or dimensions, or
-                features that count and are not finite. Values are looked at on the CPU, outside of
-                ``torch.compile``, only; elsewhere a set without members gives NaN.
+                features that count and are not finite or so large that their scores are not. Values are looked at
+                on the CPU, outside of ``torch.compile``, only; elsewhere a set without members gives NaN.
             ArgumentTypeError: If ``x`` is not a floating-point tensor or the mask not boolean.
         """
         check_set(x, mask, self.dim, self.maps)
         x = without_masked(x, mask)
         weights = self._weights(x, mask)
         members = x if self.out_elems == 1 else x.repeat(1, 1, self.out_elems, *(1,) * (x.dim() - 3))
-        pooled = finite((weights * members).sum(1), x)
+        # A weighted mean of finite members is finite: if this one is not, its weights are not.
+        pooled = nan_if_empty(finite((weights * members).sum(1), x, _OVERFLOW), mask)
         return (pooled, weights) if return_weights else pooled
 
     def _weights(self, x: Tensor, mask: Tensor | None) -> Tensor:

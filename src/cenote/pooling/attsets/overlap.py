@@ -20,7 +20,7 @@ def voxel_iou(probabilities: Tensor, truth: Tensor, threshold: float = 0.4) -> T
         threshold: t, above which a cell counts as predicted.
 
     Returns:
-        A number from 0 to 1 for each grid; 1 where both are empty.
+        A number from 0 to 1 for each grid; 1 where both are empty. In float32, or float64 where the probabilities are.
 
     Shapes:
         probabilities: (B, …). truth: (B, …). Returns (B,).
@@ -37,8 +37,9 @@ def voxel_iou(probabilities: Tensor, truth: Tensor, threshold: float = 0.4) -> T
     _check(probabilities, truth, threshold)
     predicted, occupied = (probabilities > threshold).flatten(1), truth.flatten(1)
     union = (predicted | occupied).sum(1)
-    overlap = (predicted & occupied).sum(1) / union.clamp(min=1)
-    return torch.where(union == 0, 1.0, overlap).to(probabilities.dtype)
+    # Counts of cells are beyond what half precision tells apart.
+    overlap = (predicted & occupied).sum(1).to(torch.promote_types(probabilities.dtype, torch.float32))
+    return torch.where(union == 0, 1.0, overlap / union.clamp(min=1))
 
 
 def _check(probabilities: Tensor, truth: Tensor, threshold: float) -> None:

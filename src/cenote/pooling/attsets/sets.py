@@ -53,7 +53,7 @@ class SetAggregation(nn.Module):
         """
         check_set(x, mask, self.dim, self.maps)
         x = without_masked(x, mask)
-        return finite(self.aggregate(x, mask), x)
+        return nan_if_empty(finite(self.aggregate(x, mask), x), mask)
 
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Make one vector of each set, whose masked members are 0."""
@@ -91,10 +91,24 @@ def beside(mask: Tensor, x: Tensor) -> Tensor:
     return mask.reshape(*mask.shape, *(1,) * (x.dim() - 2))
 
 
-def finite(aggregated: Tensor, x: Tensor) -> Tensor:
+def nan_if_empty(aggregated: Tensor, mask: Tensor | None) -> Tensor:
+    """Return what was aggregated, NaN for sets of which no member counts; where the mask can be read there is none."""
+    if mask is None or can_look_at(mask):
+        return aggregated
+    empty = ~mask.any(1)
+    return aggregated.masked_fill(empty.reshape(-1, *(1,) * (aggregated.dim() - 1)), float("nan"))
+
+
+def finite(aggregated: Tensor, x: Tensor, otherwise: str = "") -> Tensor:
     """Return what was aggregated, unless a feature made it other than finite.
 
     Looks at the result, which is a fraction of the size of the set, and at the set only where that is not finite.
+
+    Args:
+        aggregated: The result.
+        x: The set it was made of.
+        otherwise: What is wrong if all features are finite and the result is not; nothing if left out, as with sums
+            that are too large.
 
     Raises:
         NotFiniteError: If so; names the first such feature.
@@ -104,6 +118,8 @@ def finite(aggregated: Tensor, x: Tensor) -> Tensor:
         if len(broken):
             where = tuple(broken[0].tolist())
             raise NotFiniteError(f"x must be finite where it counts, got {x[where].item()} at {where}")
+        if otherwise:
+            raise NotFiniteError(otherwise)
     return aggregated
 
 
