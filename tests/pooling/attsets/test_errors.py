@@ -41,6 +41,23 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 4), AttSets(4))
 
 
+def frozen(layer: int) -> nn.Module:
+    model = nn.Sequential(nn.Linear(6, 4), AttSets(4))
+    model[layer].requires_grad_(False)
+    return model
+
+
+def steep() -> AttSets:
+    """Its weights are finite and the scores of features from 0 to 1 are not."""
+    pool = AttSets(6)
+    nn.init.constant_(pool.scores.weight, 3e38)
+    return pool
+
+
+def fit(views: Any, targets: Any) -> object:
+    return FASetTrainer(network(), 3, 1, 1).fit([(views, targets)] * 2, nn.functional.mse_loss)
+
+
 WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no member": (lambda: AttSets(6)(X[:, :0]), ArgumentError, "at least one member in a set, got shape (2, 0, 6)"),
     "features": (lambda: AttSets(5)(X), ArgumentError, "x must have 5 features, got 6 in shape (2, 3, 6)"),
@@ -50,6 +67,9 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no tensor": (lambda: aggregate("max", 6)([1.0]), ArgumentTypeError, "got list"),
     "not finite": (lambda: AttSets(6)(BROKEN), ArgumentError, "x must be finite where it counts, got nan at (1, 2, 4)"),
     "infinite": (lambda: aggregate("gru", 6)(X.masked_fill(X > 0.5, torch.inf)), ArgumentError, "got inf at"),
+    "hidden infinity": (
+        lambda: aggregate("max", 6)(X.masked_fill(X > 0.5, -torch.inf)), ArgumentError, "got -inf at"),
+    "scores": (lambda: steep()(X), ArgumentError, "the scores of x must be finite numbers"),
     "empty row": (lambda: AttSets(6)(X, NONE_OF_ONE), ArgumentError, "it keeps none of set 1"),
     "mask type": (lambda: AttSets(6)(X, torch.ones(2, 3)), ArgumentTypeError, "mask must be a boolean tensor"),  # type: ignore[arg-type]
     "mask shape": (lambda: AttSets(6)(X, NONE_OF_ONE[:, :2]), ArgumentError, "mask must have shape (2, 3), got (2, 2)"),
@@ -68,6 +88,14 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "bounds": (lambda: FASetTrainer(network(), (5, 2), 1, 1), ArgumentError, "lower bound first, got (5, 2)"),
     "steps": (lambda: FASetTrainer(network(), 2, -1, 1), ArgumentError, "stage1_steps must be at least 1, got -1"),
     "rate": (lambda: FASetTrainer(network(), 2, 1, 1, attention_rate=0.0), ArgumentError, "attention_rate must be"),
+    "no rate": (
+        lambda: FASetTrainer(network(), 2, 1, 1, learning_rate="1"),  # type: ignore[arg-type]
+        ArgumentTypeError, "learning_rate must be a number, got '1'"),
+    "no stage one": (lambda: FASetTrainer(frozen(0), 2, 3, 1), ArgumentError, "stage1_steps must be 0 where none of"),
+    "no stage two": (lambda: FASetTrainer(frozen(1), 2, 3, 1), ArgumentError, "stage2_steps must be 0 where none of"),
+    "no sets": (lambda: fit(X[0], torch.rand(3, 4)), ArgumentError, "views must be sets (B, N, …), got shape (3, 6)"),
+    "targets": (lambda: fit(X, torch.rand(3, 4)), ArgumentError, "one for each of the 2 sets, got shape (3, 4)"),
+    "no target": (lambda: fit(X, None), ArgumentTypeError, "targets must be a tensor, got NoneType"),
     "too few batches": (
         lambda: FASetTrainer(network(), 3, 1, 1).fit([(X, torch.rand(2, 4))], nn.functional.mse_loss),
         ArgumentError, "they ended after 1"),
@@ -99,9 +127,12 @@ def test_a_masked_feature_need_not_be_finite() -> None:
     assert AttSets(6)(BROKEN, mask).isfinite().all()
 
 
-def test_where_values_cannot_be_looked_at_a_set_without_members_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["attsets", "max", "mean", "sum", "gru", "bilinear", "set-transformer"])
+def test_where_values_cannot_be_looked_at_a_set_without_members_is_nan(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    pooled = AttSets(6)(X, NONE_OF_ONE)
+    pooled = aggregate(name, 6, heads=2)(X, NONE_OF_ONE)
     assert isinstance(pooled, torch.Tensor)
     assert pooled[0].isfinite().all()
     assert pooled[1].isnan().all()

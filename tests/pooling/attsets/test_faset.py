@@ -87,6 +87,26 @@ def test_no_step_moves_both(interleave: bool, monkeypatch: pytest.MonkeyPatch) -
     assert all(weight.grad is None for weight in model.parameters())
 
 
+@pytest.mark.parametrize("stages", [(4, 0), (0, 4), (4, 4)])
+def test_what_is_frozen_beforehand_stays_and_the_rest_learns(stages: tuple[int, int]) -> None:
+    """An encoder that is kept, with a decoder to be trained in front of it."""
+    model = ViewNetwork(nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 8)), AttSets(8), nn.Linear(8, 4))
+    model.encoder[0].requires_grad_(False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    FASetTrainer(model, 5, *stages, learning_rate=0.1).fit(batches(8), F.mse_loss)
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    base = {"encoder.1.weight", "encoder.1.bias", "decoder.weight", "decoder.bias"} if stages[0] else set()
+    assert moved == base | ({"aggregation.scores.weight"} if stages[1] else set())
+
+
+def test_attention_is_learned_on_a_base_all_of_which_is_frozen() -> None:
+    model = network().requires_grad_(False)
+    model.aggregation.requires_grad_(True)
+    attention = state(model, "attention")
+    FASetTrainer(model, 5, 0, 3, learning_rate=0.1).fit(batches(3), F.mse_loss)
+    assert not unchanged(attention, model)
+
+
 def test_what_is_learned_on_sets_leaves_single_views_bit_for_bit() -> None:
     model, views = network(), torch.randn(9, 1, 6)
     FASetTrainer(model, 5, 3, 0, learning_rate=0.01).fit(batches(3), F.mse_loss)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,8 @@ class FASetTrainer:
 
     Stage 1 takes every view for a set of its own, whose target is its object's. Stage 2 leaves the base as it would be
     used: frozen, in evaluation mode, so that not even the statistics of a batch norm move. Each stage has an optimiser
-    (Adam) with its own parameters and asks autograd for their gradients only.
+    (Adam) with its own parameters and asks autograd for their gradients only. Parameters that require no gradient when
+    the trainer is made, as those of a pretrained encoder that is kept, stay as they are.
 
     Source: arXiv 1808.00758, algorithm 1; its learning rate is 1e-4.
 
@@ -95,8 +97,9 @@ class FASetTrainer:
         seed: Decides which views are drawn.
 
     Raises:
-        ArgumentError: If the model has no attention, or a number is not allowed.
-        ArgumentTypeError: If a number of views or steps is not a whole one.
+        ArgumentError: If the model has no attention, a number is not allowed, or a stage with steps has no parameter
+            that requires a gradient.
+        ArgumentTypeError: If a number of views or steps is not a whole one, or a learning rate no number.
 
     Example:
         >>> from cenote.pooling.attsets.networks import ViewNetwork
@@ -119,23 +122,35 @@ class FASetTrainer:
         attention_rate: float | None = None,
         seed: int = 0,
     ) -> None:
-        self.base, self.attention = faset_parameters(model)
+        self.base, self.attention = ([each for each in part if each.requires_grad] for part in faset_parameters(model))
         self.n_views = None if n_views is None else _bounds(n_views)
         for name, steps in (("stage1_steps", stage1_steps), ("stage2_steps", stage2_steps)):
             if steps != 0:  # a stage may be left out, as where its part is trained already
                 check_count(name, steps)
         for name, rate in (("learning_rate", learning_rate), ("attention_rate", attention_rate)):
-            if rate is not None and not 0 < rate < float("inf"):
-                raise ArgumentError(f"{name} must be a positive number, got {rate}")
+            if rate is not None:
+                _check_rate(name, rate)
+        for name, steps, part in (
+            ("stage1_steps", stage1_steps, self.base),
+            ("stage2_steps", stage2_steps, self.attention),
+        ):
+            if steps and not part:
+                raise ArgumentError(
+                    f"{name} must be 0 where none of the stage's parameters requires a gradient, got {steps}"
+                )
         self.model = model
         self.stage1_steps, self.stage2_steps = stage1_steps, stage2_steps
         self.interleave = interleave
-        self.base_optimizer = Adam(self.base, learning_rate)
-        self.attention_optimizer = Adam(self.attention, attention_rate or learning_rate)
+        # As groups, since a group may be empty and a list of parameters may not.
+        self.base_optimizer = Adam([{"params": self.base}], learning_rate)
+        self.attention_optimizer = Adam([{"params": self.attention}], attention_rate or learning_rate)
         self._generator = torch.Generator().manual_seed(seed)
 
     def fit(self, batches: Iterable[tuple[Tensor, Tensor]], loss: Loss) -> FASetLog:
         """Train in place.
+
+        Sets have no mask here: all sets of a batch have as many views, all of which count. Where objects have different
+        numbers of views, group them by number, or draw as many of each.
 
         Args:
             batches: Views (B, N, …) with targets (B, …), one pair a step, or one for both stages where they take turns.
@@ -145,7 +160,9 @@ class FASetTrainer:
             The losses of both stages; ends with the first that is not finite, whose step is not taken.
 
         Raises:
-            ArgumentError: If there are fewer batches than steps, or fewer views in one than in a set.
+            ArgumentError: If there are fewer batches than steps, fewer views in one than in a set, views are no sets,
+                or their number is not that of the targets.
+            ArgumentTypeError: If views or targets are no tensors.
         """
         log, waiting = FASetLog(), iter(batches)
         for number, stages in enumerate(self._plan()):
@@ -162,7 +179,13 @@ class FASetTrainer:
         return log
 
     def step_base(self, views: Tensor, targets: Tensor, loss: Loss) -> float:
-        """Take a step of the base on every view of a batch as a set of one; returns the loss before it."""
+        """Take a step of the base on every view of a batch as a set of one; returns the loss before it.
+
+        Raises:
+            ArgumentError: If views are no sets, or their number is not that of the targets.
+            ArgumentTypeError: If views or targets are no tensors.
+        """
+        _check_batch(views, targets)
         self.model.train()
         singles = views.flatten(0, 1).unsqueeze(1)
         repeated = targets.repeat_interleave(views.shape[1], 0)
@@ -172,8 +195,11 @@ class FASetTrainer:
         """Take a step of the attention on sets of a batch's views; returns the loss before it.
 
         Raises:
-            ArgumentError: If the batch has fewer views than a set.
+            ArgumentError: If the batch has fewer views than a set, views are no sets, or their number is not that of
+                the targets.
+            ArgumentTypeError: If views or targets are no tensors.
         """
+        _check_batch(views, targets)
         self.model.eval()
         return step(self.attention, self.attention_optimizer, loss(self.model(self._drawn(views)), targets))
 
@@ -211,6 +237,23 @@ def step(weights: Sequence[nn.Parameter], optimizer: Adam, loss: Tensor) -> floa
         optimizer.step()
         optimizer.zero_grad()
     return value
+
+
+def _check_rate(name: str, rate: float) -> None:
+    if not isinstance(rate, Real) or isinstance(rate, bool):
+        raise ArgumentTypeError(f"{name} must be a number, got {rate!r}")
+    if not 0 < rate < math.inf:
+        raise ArgumentError(f"{name} must be a positive number, got {rate}")
+
+
+def _check_batch(views: Tensor, targets: Tensor) -> None:
+    for name, each in (("views", views), ("targets", targets)):
+        if not isinstance(each, Tensor):
+            raise ArgumentTypeError(f"{name} must be a tensor, got {type(each).__name__}")
+    if views.dim() < 3:
+        raise ArgumentError(f"views must be sets (B, N, …), got shape {tuple(views.shape)}")
+    if targets.dim() == 0 or len(targets) != len(views):
+        raise ArgumentError(f"targets must be one for each of the {len(views)} sets, got shape {tuple(targets.shape)}")
 
 
 def _bounds(n_views: int | tuple[int, int]) -> tuple[int, int]:
