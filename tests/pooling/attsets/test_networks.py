@@ -7,8 +7,17 @@ import pytest
 import torch
 from torch import nn
 
+from cenote.errors import ArgumentError
 from cenote.pooling import AttSets, aggregate, voxel_iou
-from cenote.pooling.attsets.comparing import encode_all, overlaps, permutation_spread, probabilities, train_sets
+from cenote.pooling.attsets import comparing
+from cenote.pooling.attsets.comparing import (
+    SingleAnswers,
+    encode_all,
+    overlaps,
+    permutation_spread,
+    probabilities,
+    train_sets,
+)
 from cenote.pooling.attsets.networks import GridDecoder, ImageEncoder, VectorEncoder, ViewNetwork, VolumeDecoder
 from cenote.pooling.attsets.r2n2 import R2N2Decoder, R2N2Encoder
 from cenote.pooling.attsets.tasks import picture_task, window_task
@@ -70,6 +79,17 @@ def test_overlap_of_nothing_with_nothing_is_whole() -> None:
     assert voxel_iou(torch.zeros(1, 4), torch.zeros(1, 4, dtype=torch.bool)).tolist() == [1.0]
 
 
+def test_overlap_of_half_precision_is_told_apart() -> None:
+    """1,000 of 1,001 cells, which float16 can tell from all of them and bfloat16 cannot."""
+    truth = torch.ones(1, 1001, dtype=torch.bool)
+    for dtype, wide in ((torch.bfloat16, torch.float32), (torch.float16, torch.float32), (torch.float64,) * 2):
+        guess = torch.ones(1, 1001, dtype=dtype)
+        guess[0, 0] = 0
+        found = voxel_iou(guess, truth)
+        assert found.dtype is wide
+        assert found.item() == pytest.approx(1000 / 1001, rel=torch.finfo(wide).eps)
+
+
 # --- tasks --------------------------------------------------------------------------------------------------------
 
 
@@ -116,10 +136,23 @@ def test_pictures_of_an_object_are_drawn_without_repeat_and_go_with_its_grid() -
     task = picture_task(lambda index: pictures[index], grids, lambda index: pictures[index], grids, views=3)
     assert task.test_views.shape == (6, 3, 1, 1, 1)
     views, targets = next(task.batches(50, (3, 3), 0))
+    assert torch.equal(task.test_views.flatten(1), torch.from_numpy(pictures[:, :3].reshape(6, 3)))
     numbers = (255 * (1 - views)).round().long().reshape(50, 3)
     assert torch.equal(numbers // 4, targets.flatten(1).argmax(1, keepdim=True).expand(-1, 3))
     assert all(len(set(row)) == 3 for row in numbers.tolist())
     assert len({tuple(row) for row in numbers.tolist()}) > 20
+
+
+def test_more_views_than_pictures_are_refused() -> None:
+    """Of the object that has fewer than the others, wherever it is."""
+    pictures = [np.zeros((count, 2, 2, 1), np.uint8) for count in (5, 5, 3)]
+    grids = np.ones((3, 2, 2, 2), bool)
+    read = pictures.__getitem__
+    with pytest.raises(ArgumentError, match="views must be at most the 3 pictures of test object 2, got 4"):
+        picture_task(read, grids, read, grids, views=4)
+    task = picture_task(read, grids, read, grids, views=3)
+    with pytest.raises(ArgumentError, match="views must be at most the 3 pictures of training object 2, got 4"):
+        next(task.batches(50, (4, 4), 0))
 
 
 # --- training and testing -----------------------------------------------------------------------------------------
@@ -131,7 +164,10 @@ def test_training_learns_and_testing_takes_the_first_views() -> None:
     model = small()
     features = encode_all(model, task.test_views)
     before = overlaps(model, features, task.test_targets, (1, 6), 0.4)
-    assert train_sets(model, task.batches(16, (2, 6), 0), 150, 1e-2)
+    training = train_sets(model, task.batches(16, (2, 6), 0), 150, 1e-2)
+    assert training.fine
+    assert len(training.losses) == 150
+    assert sum(training.losses[-15:]) < 0.9 * sum(training.losses[:15])
     features = encode_all(model, task.test_views)
     after = overlaps(model, features, task.test_targets, (1, 6), 0.4)
     assert after[6] > before[6] + 0.1
@@ -143,8 +179,38 @@ def test_training_learns_and_testing_takes_the_first_views() -> None:
 def test_a_training_that_diverges_says_so() -> None:
     model, views = small(), torch.randn(2, 3, 2, 4, 4)
     before = [weight.clone() for weight in model.parameters()]
-    assert not train_sets(model, [(views, torch.full((2, 4, 4), torch.nan))] * 3, 3, 0.1)
+    assert not train_sets(model, [(views, torch.full((2, 4, 4), torch.nan))] * 3, 3, 0.1).fine
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_last_step_that_leaves_no_finite_weights_shows_in_no_loss() -> None:
+    training = train_sets(small(), [(torch.randn(2, 3, 2, 4, 4), torch.rand(2, 4, 4))], 1, torch.inf)
+    assert np.isfinite(training.losses).all()
+    assert not training.fine
+
+
+def test_bytes_are_encoded_as_their_numbers_however_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, pixels = small(), torch.randint(0, 256, (7, 3, 2, 4, 4), dtype=torch.uint8)
+    expected = encode_all(model, 1 - pixels.float() / 255)
+    assert torch.equal(encode_all(model, pixels), expected)
+    monkeypatch.setattr(comparing, "_ENCODED", 2 * pixels[0].numel())
+    sizes: list[int] = []
+    model.encoder.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    torch.testing.assert_close(encode_all(model, pixels), expected)
+    assert sizes == [6, 6, 6, 3]
+
+
+def test_single_answers_are_averaged_as_probabilities() -> None:
+    model = small()
+    apart = SingleAnswers(model.encoder, model.aggregation, model.decoder)
+    views = 30 * torch.randn(5, 6, 2, 4, 4)
+    features = encode_all(model, views)
+    each = torch.stack([probabilities(model, features[:, view : view + 1]) for view in range(6)], 1)
+    torch.testing.assert_close(probabilities(apart, features), each.mean(1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(probabilities(apart, features[:, :1]), each[:, 0], rtol=1e-5, atol=1e-6)
+    mask = torch.tensor([True, False, True, True, False, False]).expand(5, -1)
+    torch.testing.assert_close(apart(views, mask).sigmoid(), each[:, [0, 2, 3]].mean(1), rtol=1e-5, atol=1e-6)
+    assert permutation_spread(apart, features, orders=5) < 1e-9
 
 
 def test_only_the_gru_feels_the_order() -> None:

@@ -17,7 +17,7 @@ from cenote.pooling.attsets.pictures import Shown, rebuilt_cells
 from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights
 
 ARMS = ("attsets-faset", "gru")
-CONTROL = "frozen base, mean"
+CONTROL, OTHER_CONTROL = CONTROLS = ("frozen base, mean", "mean of single answers")
 
 
 def record(arm: str, metric: str, value: float, unit: str | None = None, x: float | None = None) -> Record:
@@ -46,16 +46,19 @@ def test_wins_and_losses_are_differences_of_means(saved: dict[str, Figure], tmp_
     """Two seeds of 0.5 and 0.7 are 0.6; against 0.55, 0.6 and 0.65 that is ahead, even and behind."""
     records = [
         *curve("attsets-faset", 0.5, 0.5, 0.5), *curve("attsets-faset", 0.7, 0.7, 0.7), *curve("gru", 0.55, 0.6, 0.65),
-        *curve(CONTROL, 0.1, 0.2, 0.3), *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, CONTROL)),
+        *curve(CONTROL, 0.1, 0.2, 0.3), *curve(OTHER_CONTROL, 0.6, 0.6, 0.6),
+        *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, *CONTROLS)),
     ]  # fmt: skip
     shown = Shown(np.zeros((1, 24, 2, 4, 4), np.float32), np.zeros((1, 4, 4), bool), 24)
-    drawn = {each.file: each for each in pictures.draw("digits", {24: ARMS}, CONTROL, shown, records, tmp_path)}
+    drawn = {each.file: each for each in pictures.draw("digits", {24: ARMS}, CONTROLS, shown, records, tmp_path)}
     assert set(drawn) == {"overlap-24-digits.png", "differences-24-digits.png", "order-digits.png"}
     assert all((tmp_path / file).is_file() for file in drawn)
     (axes,) = saved["differences-24-digits.png"].axes
-    np.testing.assert_allclose(axes.images[0].get_array(), [[5, 0, -5], [50, 40, 30]], atol=1e-9)
+    np.testing.assert_allclose(axes.images[0].get_array(), [[5, 0, -5], [50, 40, 30], [0, 0, 0]], atol=1e-9)
     assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "3", "24"]
-    assert drawn["differences-24-digits.png"].alt == "attsets-faset is behind in 1 of 6 cells: gru at 24."
+    assert drawn["differences-24-digits.png"].alt == "attsets-faset is behind in 1 of 9 cells: gru at 24."
+    caption = drawn["overlap-24-digits.png"].caption
+    assert "then trained on sets, of gru all weights; nothing of the controls: frozen base, mean; mean of" in caption
     assert "attsets-faset 60.0%, gru 65.0%, frozen base, mean 30.0%" in drawn["overlap-24-digits.png"].alt
 
 
@@ -75,15 +78,15 @@ def test_what_was_rebuilt_is_drawn_beside_its_truth(saved: dict[str, Figure], tm
     views = np.zeros((1, 2, 2, 2, 4), np.float32)
     views[0, 0, 0, 1] = 0.5
     records = [
-        *(each for arm in (*ARMS, CONTROL) for each in curve(arm, 0.1, 0.2, 0.3)),
-        *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, CONTROL)),
+        *(each for arm in (*ARMS, *CONTROLS) for each in curve(arm, 0.1, 0.2, 0.3)),
+        *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, *CONTROLS)),
         record("attsets-faset", "view_weight", 0.5, "object-0 view-0"),
         record("attsets-faset", "view_weight", 1.5, "object-0 view-1"),
         record("attsets-faset", "predicted_row", 1.0, "object-0 row-0", 1.0),
         record("attsets-faset", "predicted_row", 3.0, "object-0 row-0", 2.0),
     ]
     shown = Shown(views, truth, 2)
-    drawn = {each.file: each for each in pictures.draw("digits", {2: ARMS}, CONTROL, shown, records, tmp_path)}
+    drawn = {each.file: each for each in pictures.draw("digits", {2: ARMS}, CONTROLS, shown, records, tmp_path)}
     assert drawn["rebuilt-digits.png"].alt == (
         "Intersection over union, object by object: 0.50 from 1 and 1.00 from 2."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +17,25 @@ from cenote.pooling.attsets.faset import step
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.overlap import voxel_iou
 from cenote.pooling.attsets.sets import NotFiniteError
+from cenote.pooling.attsets.tasks import as_numbers
+
+_ENCODED = 2**22
+"""Numbers in the views that are encoded at once, at most."""
 
 
-def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps: int, rate: float) -> bool:
+class Training(NamedTuple):
+    """What became of a training.
+
+    Attributes:
+        fine: Whether loss, features and weights stayed finite.
+        losses: Loss of each step.
+    """
+
+    fine: bool
+    losses: list[float]
+
+
+def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps: int, rate: float) -> Training:
     """Train all weights on batches of sets with Adam and binary cross-entropy.
 
     Args:
@@ -28,18 +45,24 @@ def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps
         rate: Learning rate.
 
     Returns:
-        Whether loss, features and weights stayed finite; training ends where they do not.
+        Whether it went well, and the losses; training ends where one, a feature or a weight is not finite.
     """
     model.train()
-    weights = list(model.parameters())
+    weights, losses = list(model.parameters()), list[float]()
     optimizer = Adam(weights, rate)
     try:
         for _, (views, targets) in zip(range(steps), batches, strict=False):
-            if not math.isfinite(step(weights, optimizer, loss(model(views), targets))):
-                return False
+            losses.append(step(weights, optimizer, loss(model(views), targets)))
+            if not math.isfinite(losses[-1]):
+                return Training(False, losses)
     except NotFiniteError:
-        return False
-    return all(bool(weight.isfinite().all()) for weight in weights)
+        return Training(False, losses)
+    return Training(has_finite_weights(model), losses)
+
+
+def has_finite_weights(model: nn.Module) -> bool:
+    """Whether all weights are finite: the last step of a training shows in no loss."""
+    return all(bool(weight.isfinite().all()) for weight in model.parameters())
 
 
 def with_aggregation(base: ViewNetwork, name: str) -> ViewNetwork:
@@ -52,6 +75,21 @@ def with_aggregation(base: ViewNetwork, name: str) -> ViewNetwork:
     return model
 
 
+class SingleAnswers(ViewNetwork):
+    """Answers each view alone and averages the answers: what many views give without an aggregation of features."""
+
+    def decode(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the logits of the mean probability over the views (B, N, D) that count."""
+        counts = torch.ones_like(features[:, :, 0]) if mask is None else mask.to(features.dtype)
+        shares = counts / counts.sum(1, keepdim=True)
+        mean = torch.zeros(())
+        # One view after the other, since the grids of all of them at once may not fit into memory.
+        for view, share in zip(features.unbind(1), shares.unbind(1), strict=True):
+            answer = self.decoder(view).sigmoid()
+            mean = mean + share.reshape(-1, *(1,) * (answer.dim() - 1)) * answer
+        return torch.logit(mean, eps=torch.finfo(mean.dtype).eps)  # a rounding may lead beyond 1
+
+
 def loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the binary cross-entropy of a batch, mean over cells."""
     return F.binary_cross_entropy_with_logits(logits, targets)
@@ -59,9 +97,10 @@ def loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_all(model: ViewNetwork, views: Tensor, batch: int = 32) -> Tensor:
-    """Return the features (T, V, D) of all views (T, V, …)."""
+    """Return the features (T, V, D) of all views (T, V, …), bytes or numbers, some objects at a time."""
     model.eval()
-    return torch.cat([model.encode(part) for part in torch.split(views, batch)])
+    batch = max(1, min(batch, _ENCODED // views[0].numel()))
+    return torch.cat([model.encode(as_numbers(part)) for part in torch.split(views, batch)])
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ class Shown:
 def draw(
     data: str,
     groups: Mapping[int, Sequence[str]],
-    control: str,
+    controls: Sequence[str],
     shown: Shown,
     records: Sequence[Record],
     folder: Path,
@@ -62,21 +62,21 @@ def draw(
         data: The data set.
         groups: By the number of views of a training set (0 where it is drawn), the arms in their order, that of FASet
             first.
-        control: The arm without training on sets.
+        controls: The arms without training on sets.
         shown: Test objects whose predictions were kept.
         records: All records of the run.
         folder: Where the files go.
     """
     own = [record for record in records if record.data == data]
     for group, arms in groups.items():
-        curves = _curves(own, (*arms, control))
+        curves = _curves(own, (*arms, *controls))
         sizes = f"of {group} views" if group else f"of 1 to {shown.most} views"
-        yield _overlaps(data, f"{group or 'any'}", sizes, arms[0], curves, folder)
+        yield _overlaps(data, f"{group or 'any'}", sizes, arms[0], controls, curves, folder)
         yield _differences(data, f"{group or 'any'}", sizes, arms[0], curves, folder)
     first = next(iter(groups.values()))
     yield draw_strip(
         Strip("permutation_spread", "order", "largest change of a probability", "Effect of the views' order"),
-        data, own, folder, subject=first[0], order=(*first, control), controls={control},
+        data, own, folder, subject=first[0], order=(*first, *controls), controls=controls,
         caption="The largest change of any predicted probability over random orders of the views, in float64. A dot is "
         "one training; the GRU alone reads a sequence.",
     )  # fmt: skip
@@ -96,13 +96,16 @@ def _curves(records: Sequence[Record], arms: Sequence[str]) -> Curves:
     return curves
 
 
-def _overlaps(data: str, group: str, sizes: str, subject: str, curves: Curves, folder: Path) -> Figure:
+def _overlaps(
+    data: str, group: str, sizes: str, subject: str, controls: Sequence[str], curves: Curves, folder: Path
+) -> Figure:
     series = {}
     for arm, found in curves.items():
         counts = sorted(found)
         means, low, high = ([float(pick(found[x])) for x in counts] for pick in (np.mean, np.min, np.max))
         band = (low, high) if arm == subject else (None, None)
         series[arm] = plots.Line([float(x) for x in counts], means, *band)
+    others = [arm for arm in curves if arm != subject and arm not in controls]
     file = f"overlap-{group}-{data}.png"
     drawn = plots.lines(series, xlabel="views", ylabel="mean IoU", unit="fraction", log_x=True, highlight=subject)
     plots.save(drawn, folder / file)
@@ -111,8 +114,9 @@ def _overlaps(data: str, group: str, sizes: str, subject: str, curves: Curves, f
         file=file,
         title=f"Overlap by the number of views on {data}, trained on sets {sizes}",
         caption="A line is one aggregation, mean over the seeds; the band goes from the smallest to the largest seed "
-        f"of {subject}. Encoder, decoder and steps are the same for all; of {subject} the attention alone was trained "
-        "on sets, of the others all weights.",
+        f"of {subject}. Encoder, decoder and steps on single views are the same for all. Of {subject} the attention "
+        f"alone was then trained on sets, of {', '.join(others)} all weights; nothing of the controls: "
+        f"{'; '.join(controls)}.",
         alt=f"Mean intersection over union at {last} views: "
         + ", ".join(f"{arm} {line.y[-1]:.1%}" for arm, line in series.items())
         + ".",

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cenote.errors import ArgumentError
 from cenote.pooling.attsets.windows import window_views
 
 Draw = Callable[[Tensor, int, torch.Generator], Tensor]
@@ -26,7 +27,8 @@ class Task:
     Attributes:
         draw: Views of objects for training.
         targets: True where a cell is occupied, (M, …), of the objects for training.
-        test_views: The views that every network is tested on, (T, V, …), in their order.
+        test_views: The views that every network is tested on, (T, V, …), in their order; pictures as bytes, which
+            ``as_numbers`` turns into what a network takes.
         test_targets: As ``targets``, of the objects for testing.
     """
 
@@ -82,20 +84,45 @@ def picture_task(
         test: Pictures of the objects for testing, of which the first are taken.
         test_targets: Their grids, (T, R, R, R).
         views: Views V of a test object.
+
+    Raises:
+        ArgumentError: If a test object has fewer pictures; as batches are drawn, if one for training has fewer than a
+            set.
     """
 
     def draw(objects: Tensor, count: int, generator: torch.Generator) -> Tensor:
         sets = []
         for index in objects.tolist():
             pictures = train(index)
+            _check_enough(count, len(pictures), f"training object {index}")
             chosen = torch.randperm(len(pictures), generator=generator)[:count]
             sets.append(pictures[chosen.numpy()])
         return as_input(np.stack(sets))
 
-    shown = as_input(np.stack([test(index)[:views] for index in range(len(test_targets))]))
-    return Task(draw, torch.from_numpy(targets), shown, torch.from_numpy(test_targets))
+    shown = np.empty(0, np.uint8)
+    for index in range(len(test_targets)):
+        pictures = test(index)
+        _check_enough(views, len(pictures), f"test object {index}")
+        if index == 0:  # in one piece from the start, as there may be gigabytes of them
+            shown = np.empty((len(test_targets), views, *pictures.shape[1:]), np.uint8)
+        shown[index] = pictures[:views]
+    return Task(draw, torch.from_numpy(targets), _channels_first(shown), torch.from_numpy(test_targets))
 
 
 def as_input(pictures: NDArray[np.uint8]) -> Tensor:
     """Pictures (B, V, H, W, C) as numbers from 0, the usual ground, to 1: (B, V, C, H, W)."""
-    return 1 - torch.from_numpy(pictures).movedim(4, 2).float() / 255
+    return as_numbers(_channels_first(pictures))
+
+
+def as_numbers(views: Tensor) -> Tensor:
+    """Views as a network takes them: the bytes of pictures as numbers from 0, the usual ground, to 1."""
+    return 1 - views.float() / 255 if views.dtype is torch.uint8 else views
+
+
+def _channels_first(pictures: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(pictures).movedim(4, 2)
+
+
+def _check_enough(views: int, pictures: int, whose: str) -> None:
+    if views > pictures:
+        raise ArgumentError(f"views must be at most the {pictures} pictures of {whose}, got {views}")
