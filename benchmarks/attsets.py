@@ -5,14 +5,18 @@
     python benchmarks/attsets.py --quick --dim 64 --largest 16 --busy
 
 Forward pass over sets of random vectors of 1,024 features, one set and 64 sets at a time, in milliseconds a set. The
-target is the GRU's time, as the paper calls its module efficient. The limit is what any aggregation has to do, to read
-each feature once; with AttSets the product with its weights comes before that, which stands alone below it. Then the
-parameters, and the memory a training step keeps for its backward pass, a set. The benchmark refuses to run on a busy
-machine.
+target is the GRU's time, as the paper calls its module efficient; it is met where the whole interval is. Three peers
+are not cenote's: torch's nn.GRU as it is, the formula of AttSets as one would write it down, without masks or checks,
+and, if it is installed, PyTorch Geometric's SoftmaxAggregation, whose weights are a diagonal: one number for each
+feature in the place of a product. The limit is what any aggregation has to do, to read each feature once; with
+AttSets the product with its weights comes before that, which stands alone below it. Then the parameters, and the
+memory a training step keeps for its backward pass, a set. The benchmark refuses to run on a busy machine.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -32,6 +36,7 @@ from cenote.pooling import AttSets, aggregate
 
 COUNTS, BATCHES = (1, 2, 4, 8, 16, 24, 64, 256), (1, 64)
 NAMES = ("attsets", "gru", "set-transformer", "bilinear", "mean", "max", "sum")
+BARE_GRU, FORMULA, PYG = "peer: torch.nn.GRU", "peer: softmax(linear(x), 1) * x", "peer: PyG's SoftmaxAggregation"
 READ, PRODUCT = "limit: a read of the features", "of attsets: the product with its weights"
 RANK = 32
 TARGET = 1.0
@@ -50,7 +55,8 @@ def main(
     console = Console(width=150)
     begin(console, f"vectors of {dim:,} features", busy)
     torch.manual_seed(0)
-    modules = {name: aggregate(name, dim, rank=min(RANK, dim)).eval() for name in NAMES}
+    modules: dict[str, nn.Module] = {name: aggregate(name, dim, rank=min(RANK, dim)).eval() for name in NAMES}
+    modules |= peers(dim)
     counts = [count for count in COUNTS if count <= largest]
     repeats, seconds = (7, 0.005) if quick else (11, 0.1)
     for batch in BATCHES:
@@ -65,6 +71,56 @@ def main(
         if png is not None and batch == 1:
             plots.save(_drawn(times), png)
     console.print(_memory(modules, dim, counts[-1]))
+
+
+class LastState(nn.GRU):
+    """torch's GRU as it is, which returns its last state."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """Read sets (B, N, D)."""
+        state: Tensor = super().forward(x)[1]
+        return state[0]
+
+
+class Formula(nn.Module):
+    """AttSets in one line."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool sets (B, N, D)."""
+        return (torch.softmax(self.linear(x), 1) * x).sum(1)
+
+
+class Diagonal(nn.Module):
+    """PyTorch Geometric's softmax over sets that lie one behind the other, with a learned number for each feature."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        from torch_geometric.nn.aggr import SoftmaxAggregation
+
+        self.pool = SoftmaxAggregation(learn=True, channels=dim)
+        self._index: dict[tuple[int, int], Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool sets (B, N, D)."""
+        batch, count = x.shape[:2]
+        if (batch, count) not in self._index:  # made once: whoever uses the package has it with the data
+            self._index[batch, count] = torch.arange(batch).repeat_interleave(count)
+        pooled: Tensor = self.pool(x.flatten(0, 1), self._index[batch, count], dim_size=batch)
+        return pooled
+
+
+def peers(dim: int) -> dict[str, nn.Module]:
+    """Return what others offer, by name."""
+    found: dict[str, nn.Module] = {BARE_GRU: LastState(dim, dim, batch_first=True), FORMULA: Formula(dim)}
+    if importlib.util.find_spec("torch_geometric") is not None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit")  # which it uses as it is imported
+            found[PYG] = Diagonal(dim)
+    return {name: module.eval() for name, module in found.items()}
 
 
 def calls(modules: Mapping[str, nn.Module], x: Tensor) -> dict[str, Call]:
@@ -114,13 +170,16 @@ def _times(times: Mapping[int, Timings], batch: int) -> Table:
 def _ratios(times: Mapping[int, Timings], batch: int) -> Table:
     title = f"attsets, {batch} at a time: target ≤ {TARGET:g} × gru; a 95 % interval in brackets"
     shown = Table(title=title, title_justify="left")
-    for column in ("members", "× gru", "", "× a read of the features", "× the product alone"):
+    known = {"× nn.GRU": BARE_GRU, "× the formula": FORMULA, "× PyG's": PYG, "× a read": READ, "× the product": PRODUCT}
+    timed = next(iter(times.values())).seconds
+    known = {column: name for column, name in known.items() if name in timed}
+    for column in ("members", "× gru", "", *known):
         shown.add_column(column)
     for count, timings in times.items():
         ratio = timings.ratio("attsets", "gru")
-        others = [f"{timings.ratio('attsets', limit).median:.2f}" for limit in (READ, PRODUCT)]
+        others = [f"{timings.ratio('attsets', name).median:.2f}" for name in known.values()]
         said = f"{ratio.median:.3f} ({ratio.low:.3f} – {ratio.high:.3f})"
-        shown.add_row(str(count), said, "within" if ratio.median <= TARGET else "MISSED", *others)
+        shown.add_row(str(count), said, "within" if ratio.high <= TARGET else "MISSED", *others)
     return shown
 
 
