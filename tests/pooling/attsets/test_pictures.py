@@ -20,12 +20,17 @@ ARMS = ("attsets-faset", "gru")
 CONTROL, OTHER_CONTROL = CONTROLS = ("frozen base, mean", "mean of single answers")
 
 
-def record(arm: str, metric: str, value: float, unit: str | None = None, x: float | None = None) -> Record:
-    return Record(trial=f"digits/{arm}", data="digits", arm=arm, metric=metric, value=value, unit=unit, x=x)
+def record(
+    arm: str, metric: str, value: float, unit: str | None = None, x: float | None = None, seed: int = 0
+) -> Record:
+    return Record(trial=f"digits/{arm}", data="digits", arm=arm, metric=metric, value=value, unit=unit, x=x, seed=seed)
 
 
-def curve(arm: str, *values: float) -> list[Record]:
-    return [record(arm, "iou", value, x=math.log2(count)) for count, value in zip((1, 3, 24), values, strict=True)]
+def curve(arm: str, *values: float, seed: int = 0) -> list[Record]:
+    return [
+        record(arm, "iou", value, x=math.log2(count), seed=seed)
+        for count, value in zip((1, 3, 24), values, strict=True)
+    ]
 
 
 @pytest.fixture
@@ -42,11 +47,14 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     return kept
 
 
-def test_wins_and_losses_are_differences_of_means(saved: dict[str, Figure], tmp_path: Path) -> None:
-    """Two seeds of 0.5 and 0.7 are 0.6; against 0.55, 0.6 and 0.65 that is ahead, even and behind."""
+def test_wins_and_losses_are_paired_differences(saved: dict[str, Figure], tmp_path: Path) -> None:
+    """Two seeds of 0.5 and 0.7, whose records come in any order, against another arm that is 0.05 behind, even and
+    0.05 ahead under each seed; against a control the differences are 0.4 and 0.6, of which two seeds are not sure."""
     records = [
-        *curve("attsets-faset", 0.5, 0.5, 0.5), *curve("attsets-faset", 0.7, 0.7, 0.7), *curve("gru", 0.55, 0.6, 0.65),
-        *curve(CONTROL, 0.1, 0.2, 0.3), *curve(OTHER_CONTROL, 0.6, 0.6, 0.6),
+        *curve("attsets-faset", 0.5, 0.5, 0.5), *curve("attsets-faset", 0.7, 0.7, 0.7, seed=1),
+        *curve("gru", 0.65, 0.7, 0.75, seed=1), *curve("gru", 0.45, 0.5, 0.55),
+        *curve(CONTROL, 0.1, 0.2, 0.3), *curve(CONTROL, 0.1, 0.2, 0.3, seed=1),
+        *curve(OTHER_CONTROL, 0.5, 0.5, 0.5), *curve(OTHER_CONTROL, 0.7, 0.7, 0.7, seed=1),
         *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, *CONTROLS)),
     ]  # fmt: skip
     shown = Shown(np.zeros((1, 24, 2, 4, 4), np.float32), np.zeros((1, 4, 4), bool), 24)
@@ -56,7 +64,11 @@ def test_wins_and_losses_are_differences_of_means(saved: dict[str, Figure], tmp_
     (axes,) = saved["differences-24-digits.png"].axes
     np.testing.assert_allclose(axes.images[0].get_array(), [[5, 0, -5], [50, 40, 30], [0, 0, 0]], atol=1e-9)
     assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "3", "24"]
-    assert drawn["differences-24-digits.png"].alt == "attsets-faset is behind in 1 of 9 cells: gru at 24."
+    framed = [(patch.get_x() + 0.46, patch.get_y() + 0.44) for patch in axes.patches]
+    np.testing.assert_allclose(framed, [(0, 0), (2, 0)])
+    assert drawn["differences-24-digits.png"].alt == (
+        "Of 9 cells attsets-faset is ahead in 1 and behind in 1 by more than the seeds explain: behind gru at 24."
+    )
     caption = drawn["overlap-24-digits.png"].caption
     assert "then trained on sets, of gru all weights; nothing of the controls: frozen base, mean; mean of" in caption
     assert "attsets-faset 60.0%, gru 65.0%, frozen base, mean 30.0%" in drawn["overlap-24-digits.png"].alt

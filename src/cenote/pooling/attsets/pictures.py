@@ -10,17 +10,22 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
+from cenote.lab.intervals import PairedT
 from cenote.lab.strips import Shown as Strip
 from cenote.lab.strips import draw_strip
 from cenote.lab.style import INK, WIDTH, house_style
 from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights, grid_iou
 
 Curves = dict[str, dict[int, list[float]]]
-"""By arm and number of views, the overlap of each seed."""
+"""By arm and number of views, the overlap of each seed, in the order of the seeds."""
+
+_LEVEL = 0.95
+"""Of the intervals that decide which differences are marked."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +95,7 @@ def draw(
 
 def _curves(records: Sequence[Record], arms: Sequence[str]) -> Curves:
     curves: Curves = {arm: defaultdict(list) for arm in arms}
-    for record in records:
+    for record in sorted(records, key=lambda record: -1 if record.seed is None else record.seed):
         if record.metric == "iou" and record.arm in curves and record.x is not None:
             curves[record.arm][round(2**record.x)].append(record.value)
     return curves
@@ -127,22 +132,33 @@ def _differences(data: str, group: str, sizes: str, subject: str, curves: Curves
     """Draw by how much the subject wins or loses, against every other arm and at every number of views."""
     counts = sorted(curves[subject])
     others = [arm for arm in curves if arm != subject]
-    means = {arm: np.array([np.mean(found[count]) for count in counts]) for arm, found in curves.items()}
-    gains = 100 * np.array([means[subject] - means[arm] for arm in others])
+    paired = [
+        [PairedT(100 * (np.array(curves[subject][count]) - np.array(curves[arm][count]))) for count in counts]
+        for arm in others
+    ]
+    gains = np.array([[each.value for each in row] for row in paired])
+    sure = np.array([[_excludes_zero(each) for each in row] for row in paired])
     file = f"differences-{group}-{data}.png"
-    plots.save(_cells(gains, others, [str(count) for count in counts]), folder / file)
-    lost = [f"{arm} at {counts[column]}" for (row, column) in np.argwhere(gains < 0) for arm in (others[row],)]
+    plots.save(_cells(gains, sure, others, [str(count) for count in counts]), folder / file)
+    lost = [f"{others[row]} at {counts[column]}" for row, column in np.argwhere(sure & (gains < 0))]
     return Figure(
         file=file,
         title=f"Where {subject} wins and loses on {data}, trained on sets {sizes}",
         caption=f"Mean IoU of {subject} less that of each row, in points, by the number of views; blue where it is "
-        "ahead, red where it is behind.",
-        alt=f"{subject} is behind in {len(lost)} of {gains.size} cells" + (f": {', '.join(lost)}." if lost else "."),
+        f"ahead, red where it is behind. Framed are differences whose {_LEVEL:.0%} interval over the seeds, paired "
+        "because arms of a seed share data and start, excludes 0; each cell for itself.",
+        alt=f"Of {gains.size} cells {subject} is ahead in {int((sure & (gains > 0)).sum())} and behind in {len(lost)} "
+        "by more than the seeds explain" + (f": behind {', '.join(lost)}." if lost else "."),
     )
 
 
+def _excludes_zero(difference: PairedT) -> bool:
+    low, high = difference.interval(_LEVEL)
+    return low > 0 or high < 0  # neither where the interval is not known
+
+
 @house_style()
-def _cells(gains: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]) -> Drawing:
+def _cells(gains: NDArray[np.float64], sure: NDArray[np.bool_], rows: Sequence[str], columns: Sequence[str]) -> Drawing:
     figure = Drawing(figsize=(WIDTH, 0.3 * len(rows) + 0.8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -153,6 +169,8 @@ def _cells(gains: NDArray[np.float64], rows: Sequence[str], columns: Sequence[st
         text = (f"{gain:+.1f}" if abs(gain) >= 0.05 else "0") if np.isfinite(gain) else "–"
         colour = "white" if abs(gain) > 0.7 * limit else INK
         axes.text(column, row, text, ha="center", va="center_baseline", fontsize=8, color=colour)
+        if sure[row, column]:
+            axes.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor=INK, linewidth=1))
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
