@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 from cenote.lab import data
 from cenote.lab.data.binvox import read_binvox, write_binvox
 from cenote.pooling.attsets.commands import job as jobs
+from cenote.pooling.attsets.commands import measuring
 from cenote.pooling.attsets.commands import objects as found_objects
 from cenote.pooling.attsets.commands.network import load_network
 from cenote.pooling.attsets.commands.objects import find_objects
@@ -161,6 +163,27 @@ def test_an_interrupted_training_goes_on_and_ends_alike(
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
+def test_sets_are_of_all_objects_with_two_images_alike_and_no_larger_than_the_least_of_them(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many images another one has: each takes its share of 120 draws."""
+    batch, drawn = jobs.Job._batch, []
+
+    def watched(job: jobs.Job, objects: Any, count: int, random: Any) -> Any:
+        if count > 1:
+            drawn.append((objects.tolist(), count, job.train.counts))
+        return batch(job, objects, count, random)
+
+    monkeypatch.setattr(jobs.Job, "_batch", watched)
+    call("train", str(folder), "--out", str(tmp_path), *QUICK, "--steps=1", "--set-steps=60", "--views=5")
+    counts = drawn[0][2]
+    times = Counter(index for objects, *_ in drawn for index in objects)
+    assert set(times) == set(np.flatnonzero(counts >= 2))
+    assert min(times.values()) > 0.6 * 120 / len(times)
+    assert all(2 <= count <= counts[objects].min() for objects, count, _ in drawn)
+    assert {2, 5} <= {count for _, count, _ in drawn} <= {2, 3, 4, 5}
+
+
 def test_images_that_do_not_fit_into_memory_are_decoded_again(
     trained: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +230,27 @@ def test_an_object_becomes_a_grid_a_mesh_and_pictures(trained: Path, folder: Pat
     assert (told["images"], told["cells"]) == (6, cells.sum())
     assert np.mean(list(told["weights"].values())) == pytest.approx(1, abs=1e-3)
     assert f"{cells.sum():,}" in printed
+
+
+def test_images_are_encoded_some_at_a_time(trained: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_network(trained).network
+    place = max(folder.iterdir(), key=lambda each: len(list(each.glob("*.png"))))
+    views = found_objects.Collection([find_objects(place)[0]], 16, lambda *_: None).views(0)
+    expected = measuring.guess(network, views, "cpu")
+    sizes: list[int] = []
+    network.encoder.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    monkeypatch.setattr(measuring, "_PART", 4)
+    found = measuring.guess(network, views, "cpu")
+    assert sizes == [4, 2]
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=1e-5)
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-5)
+
+
+def test_the_network_answers_where_it_is_told_to(trained: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = refused("run", str(trained), str(folder), "--out", str(out), "--device=nowhere")
+    assert "--device nowhere cannot be used here" in words
+    assert not out.exists()
 
 
 def test_images_of_any_kind_are_read_and_a_grid_is_not_needed(trained: Path, tmp_path: Path) -> None:

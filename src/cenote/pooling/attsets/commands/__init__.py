@@ -26,6 +26,7 @@ from cenote.pooling.attsets.commands.network import Kind, load_network
 from cenote.pooling.attsets.commands.objects import Collection, Entry, find_objects
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.voxel_pictures import Rebuilt, Weighed, draw_rebuilt, draw_weights, grid_iou
+from cenote.pooling.devices import check_device
 from cenote.pooling.progress import show_progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -99,10 +100,12 @@ def run_command(
         float | None,
         typer.Option(help="Probability above which a cell is predicted; that of the training if left out."),
     ] = None,
+    device: Annotated[str, typer.Option(help="Where the network answers, such as cpu or cuda.")] = "cpu",
 ) -> None:
     """Rebuild objects from all of their images: as binvox, glTF and pictures."""
     if threshold is not None:
         check_threshold(threshold)
+    check_device(device)
     trained = load_network(network)
     least = trained.threshold if threshold is None else threshold
     for folder in folders:
@@ -114,8 +117,9 @@ def run_command(
         # Every file is read before anything is written, so that a damaged one leaves nothing half done.
         objects = Collection(entries, trained.plan.image_size, progress, trained.plan.resolution)
         make_folder(out)
+        rebuilding = trained.network.to(device)
         for index, name in enumerate(names):
-            told[name] = _rebuild(trained.network, objects, index, least, out / name)
+            told[name] = _rebuild(rebuilding, objects, index, least, out / name, device)
             progress("objects", index + 1, len(names))
     write_text_atomic(out / REBUILT, json.dumps(told, indent=2) + "\n")
     console = Console(highlight=False, markup=False)
@@ -126,10 +130,12 @@ def run_command(
 # --- a rebuilt object ---------------------------------------------------------------------------------------------
 
 
-def _rebuild(network: ViewNetwork, objects: Collection, index: int, threshold: float, stem: Path) -> dict[str, Any]:
+def _rebuild(
+    network: ViewNetwork, objects: Collection, index: int, threshold: float, stem: Path, device: str
+) -> dict[str, Any]:
     """Rebuild one object and write its files; return what is said of it."""
     entry, truth, views = objects.entries[index], objects.grids[index], objects.views(index)
-    found = guess(network, views, "cpu")
+    found = guess(network, views, device)
     cells = found.probabilities > threshold
     write_binvox(_with(stem, ".binvox"), cells, translate=_CENTRED)
     write_gltf(_with(stem, ".gltf"), cells, translate=_CENTRED)

@@ -158,12 +158,15 @@ class Job:
         return self._batch(objects, 1, random)
 
     def _sets(self, step: int) -> tuple[Tensor, Tensor]:
-        """Sets of a number of views that is drawn, of objects with as many."""
+        """Sets of objects that are drawn, of a number of views that all of them have.
+
+        The number comes second: drawn first, a large one would leave a single object in a folder where one has far more
+        images than the others.
+        """
         random = np.random.default_rng((self.wishes.seed, step))
-        most = min(self.wishes.views, int(self.train.counts.max()))
-        count = int(random.integers(2, most + 1))
-        able = np.flatnonzero(self.train.counts >= count)
-        return self._batch(random.choice(able, self.wishes.set_batch_size), count, random)
+        objects = random.choice(np.flatnonzero(self.train.counts >= 2), self.wishes.set_batch_size)
+        most = min(self.wishes.views, int(self.train.counts[objects].min()))
+        return self._batch(objects, int(random.integers(2, most + 1)), random)
 
     def _batch(self, objects: NDArray[np.int64], count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
         sets = []

@@ -19,6 +19,9 @@ from cenote.pooling.attsets.overlap import voxel_iou
 from cenote.pooling.attsets.tasks import as_input
 from cenote.pooling.progress import Progress
 
+_PART = 32
+"""Images that are encoded at once: an object may have any number of them."""
+
 
 class Row(NamedTuple):
     """What a number of images gives.
@@ -112,7 +115,8 @@ def guess(network: ViewNetwork, views: NDArray[np.uint8], device: str) -> Guess:
 @torch.no_grad()
 def encode(network: ViewNetwork, views: NDArray[np.uint8], device: str) -> Tensor:
     """Return the features (1, V, D) of the views (V, S, S, C) of one object."""
-    return network.encode(as_input(views[None]).to(device))
+    parts = (views[None, first : first + _PART] for first in range(0, len(views), _PART))
+    return torch.cat([network.encode(as_input(part).to(device)) for part in parts], 1)
 
 
 @torch.no_grad()
