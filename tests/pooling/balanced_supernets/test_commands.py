@@ -417,9 +417,8 @@ def test_a_training_that_diverged_is_named_and_the_others_are_compared() -> None
     assert "Default [1,1,2]: its training alone diverged." in said(one)
     assert one.best == (2, 1, 1)
     assert one.as_json()["ranking"]["kendall"]["value"] == 1
-    assert "Pick [2,1,1]: its training alone diverged; take a lower --learning-rate" in said(
-        found((0.5, 0.6, math.nan))
-    )
+    picked = found((0.5, 0.6, math.nan))
+    assert "Pick [2,1,1]: its training alone diverged; take a lower --learning-rate" in said(picked)
     none = found((math.nan, math.nan, 0.5))
     assert none.statistics() is none.best is None
     assert "Fewer than two placements were trained alone to their end" in said(none)
