@@ -10,7 +10,7 @@ import numpy as np
 
 from cenote.pooling.balanced_supernets.balancing import FloatArray
 from cenote.pooling.balanced_supernets.configurations import Blocks, blocks_text, config_to_blocks
-from cenote.pooling.balanced_supernets.rank_statistics import RankStatistics, rank_statistics
+from cenote.pooling.balanced_supernets.rank_statistics import Estimate, RankStatistics, rank_statistics
 from cenote.pooling.balanced_supernets.search import PoolingSearch, Select
 
 
@@ -120,26 +120,38 @@ class Comparison:
 
     @property
     def brute_forced(self) -> bool:
-        """Whether all placements of the search were trained alone too, and there are two or more."""
-        return len(self.searched) > 1 and all(np.isfinite(each.test) for each in self.searched)
+        """Whether all placements of the search were trained alone too, and two or more of them to their end."""
+        return all(each.alone for each in self.searched) and len(self._converged) > 1
+
+    @property
+    def diverged(self) -> tuple[Placement, ...]:
+        """The placements of the search of which a training alone diverged; statistics are over the others."""
+        return tuple(each for each in self.searched if each.alone and not np.isfinite(each.test))
+
+    @property
+    def _converged(self) -> tuple[Placement, ...]:
+        return tuple(each for each in self.searched if np.isfinite(each.test))
 
     @property
     def best(self) -> Blocks | None:
         """The placement with the best validation accuracy alone: the best on test images would win by chance too."""
         if not self.brute_forced:
             return None
-        return max(self.searched, key=lambda each: each.validation).blocks
+        return max(self._converged, key=lambda each: each.validation).blocks
 
     def placement(self, blocks: Blocks) -> Placement:
         """Return the placement of these blocks."""
         return next(each for each in self.placements if each.blocks == blocks)
 
     def statistics(self) -> RankStatistics | None:
-        """Return how well shared weights rank, by test accuracies alone, once every placement was trained."""
+        """Return how well shared weights rank, by test accuracies alone, once every placement was trained.
+
+        Where all scores or all accuracies are equal a correlation is NaN.
+        """
         if not self.brute_forced:
             return None
-        scores = [each.score for each in self.searched if each.score is not None]
-        return rank_statistics(scores, [each.test for each in self.searched])
+        scores = [each.score for each in self._converged if each.score is not None]
+        return rank_statistics(scores, [each.test for each in self._converged])
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON holds it."""
@@ -150,8 +162,8 @@ class Comparison:
             "default": self.default and list(self.default),
             "best_of_brute_force": self.best and list(self.best),
             "search_seconds": round(self.search_seconds, 1),
-            "ranking": found and {"kendall": found.kendall._asdict(), "spearman": found.spearman._asdict(),
-                                  "pearson": found.pearson._asdict(), "regret": found.regret._asdict()},
+            "ranking": found and {"kendall": _finite(found.kendall), "spearman": _finite(found.spearman),
+                                  "pearson": _finite(found.pearson), "regret": _finite(found.regret)},
             "placements": [self._row(each, rows.get(each.blocks)) for each in self.placements],
         }  # fmt: skip
 
@@ -179,6 +191,10 @@ class Comparison:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
+
+
+def _finite(estimate: Estimate) -> dict[str, float | None]:
+    return {name: _or_none(value) for name, value in estimate._asdict().items()}
 
 
 def _or_none(value: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from cenote.errors import ArgumentError, CenoteError
+from cenote.pooling.balanced_supernets.configurations import blocks_to_config
 from cenote.pooling.balanced_supernets.network_units import (
     NetworkUnits,
     check_norms,
     network_units,
     sequence_units,
 )
-from cenote.pooling.balanced_supernets.supernet import Pool, check_units
+from cenote.pooling.balanced_supernets.supernet import Pool, check_units, pooled_network
 
 NAMED_POOLS = ("max", "avg", "stride")
 
 
-def units_named(name: str, images: Tensor, classes: int) -> Callable[[], NetworkUnits]:
+def units_named(
+    name: str, images: Tensor, classes: int, pools: int = 0, pool: Pool = "max"
+) -> Callable[[], NetworkUnits]:
     """Return a function that builds the units of a named network with new weights at each call.
 
     Args:
@@ -35,6 +39,8 @@ def units_named(name: str, images: Tensor, classes: int) -> Callable[[], Network
             ``classes`` or ``num_classes``.
         images: Some images (B, C, H, W).
         classes: Number of classes.
+        pools: Number of poolings it is to work with; its earliest and its latest placement are tried.
+        pool: The pooling.
 
     Raises:
         ArgumentError: If there is no such network, or it cannot be built, has no units, or does not take the images.
@@ -49,13 +55,13 @@ def units_named(name: str, images: Tensor, classes: int) -> Callable[[], Network
 
     def build() -> NetworkUnits:
         made = make(**options)
-        if type(made) is nn.Sequential:
+        if isinstance(made, nn.Sequential):
             return sequence_units(made, images)
         taken = network_units(made)
         _take_channels(taken.units, channels)
         return taken
 
-    _try_out(name, build, images, classes)
+    _try_out(name, build, images, classes, pools, pool)
     return build
 
 
@@ -86,6 +92,11 @@ def _imported(argument: str, name: str) -> Callable[..., Any]:
     module, _, attribute = name.rpartition(":")
     try:
         found = _of_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ArgumentError(
+            f"{argument}: {module!r} cannot be imported: {error}; a package must be installed or on PYTHONPATH, and a "
+            "file does not see the files beside it"
+        ) from error
     except Exception as error:  # a person's own code is run, which may fail in any way
         raise ArgumentError(f"{argument}: {module!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(target := getattr(found, attribute, None)):
@@ -95,11 +106,16 @@ def _imported(argument: str, name: str) -> Callable[..., Any]:
 
 
 def _of_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"_where_to_pool_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[spec.name] = module  # as an import does: dataclasses look their own module up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     return module
 
 
@@ -133,13 +149,18 @@ def _convolution_for(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def _try_out(name: str, build: Callable[[], NetworkUnits], images: Tensor, classes: int) -> None:
-    """Build once and pass the images through, so that what does not fit is known before hours of training."""
+def _try_out(
+    name: str, build: Callable[[], NetworkUnits], images: Tensor, classes: int, pools: int, pool: Pool
+) -> None:
+    """Build and pass the images through, so that what does not fit is known before hours of training."""
     try:
-        taken = build()
-        check_norms(taken.units)
-        logits = taken.units.eval()(images)
-        check_units(taken.units, 0, images)
+        units = build().units
+        check_norms(units)
+        check_units(units, 0, images)
+        blocks = len(units) - pools - 1
+        ends = [(*(1,) * pools, blocks), (blocks, *(1,) * pools)] if 0 < pools < len(units) - 1 else []
+        configs = [blocks_to_config(each) for each in ends] or [(0,) * (len(units) - 1)]
+        logits = [pooled_network(units, config, pool).eval()(images) for config in configs]
     except CenoteError as error:
         raise ArgumentError(f"MODEL {name}: {error}") from error
     except Exception as error:
@@ -147,8 +168,9 @@ def _try_out(name: str, build: Callable[[], NetworkUnits], images: Tensor, class
             f"MODEL {name}: cannot be built and given images of shape {tuple(images.shape)}: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if logits.ndim != 2 or logits.shape[1] < classes:
-        raise ArgumentError(f"MODEL {name}: gives {tuple(logits.shape)}, needs logits of {classes} classes")
+    for each in logits:
+        if each.ndim != 2 or each.shape[1] < classes:
+            raise ArgumentError(f"MODEL {name}: gives {tuple(each.shape)}, needs logits of {classes} classes")
 
 
 def pool_named(name: str) -> Pool:

@@ -33,7 +33,12 @@ def where_to_pool(
     pools: Annotated[int, typer.Option(min=1, help="Poolings to be placed between the units.")],
     data: Annotated[str, typer.Option(help="Folder with train/<class>/ and test/<class>/, or a data set's name.")],
     out: Annotated[Path, typer.Option(help="Folder for what is found.")],
-    budget: Annotated[str | None, typer.Option(help="Only placements up to flops=40M or latency=2.5ms.")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Only placements up to flops=40M, where a multiplication and its addition are two, or latency=2.5ms."
+        ),
+    ] = None,
     supernets: Annotated[int, typer.Option(min=1, help="SuperNets in the mixture; 1 is SPOS.")] = 4,
     pooling: Annotated[
         str, typer.Option(help="max, avg, stride, poset:N, or package.module:function that returns a module.")
@@ -47,11 +52,12 @@ def where_to_pool(
     retrain_epochs: Annotated[int, typer.Option(min=1, help="Passes of each network that is trained alone.")] = 30,
     retrainings: Annotated[int, typer.Option(min=1, help="Networks of each placement, a seed each.")] = 1,
     images: Annotated[int | None, typer.Option(min=4, help="Training images at most; all by default.")] = None,
-    image_size: Annotated[int, typer.Option(min=2, help="Side that images of a folder are brought to.")] = 32,
+    image_size: Annotated[int, typer.Option(min=2, help="Side that images of a folder are cropped to.")] = 32,
     batch_size: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Of SGD at the first step; falls to a hundredth.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="Of all weights.")] = 0.0,
     temperature: Annotated[float, typer.Option(help="Of the assignment in the last epoch.")] = 100.0,
+    ema: Annotated[float, typer.Option(help="Share of a running accuracy that stays at an update.")] = 0.9,
     flip: Annotated[bool, typer.Option(help="Mirror training images at random; never digits.")] = True,
     shift: Annotated[int, typer.Option(min=0, help="Shift training images by up to so many pixels.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, batches and draws.")] = 0,
@@ -65,7 +71,7 @@ def where_to_pool(
     """
     wishes = Wishes(
         model, pools, data, budget, supernets, pooling, default, brute_force, select, epochs, retrain_epochs,
-        retrainings, images, image_size, batch_size, learning_rate, weight_decay, temperature, flip, shift, seed,
+        retrainings, images, image_size, batch_size, learning_rate, weight_decay, temperature, ema, flip, shift, seed,
         device,
     )  # fmt: skip
     wishes.check()
@@ -78,7 +84,8 @@ def where_to_pool(
     console.print(_table(found))
     for sentence in _sentences(found, wishes):
         console.print(sentence, soft_wrap=True)
-    console.print(f"{', '.join((REPORT, NETWORK, *drawn))}: {out}", soft_wrap=True)
+    written = [name for name in (REPORT, NETWORK, *drawn) if (out / name).exists()]
+    console.print(f"{', '.join(written)}: {out}", soft_wrap=True)
 
 
 # --- what is said ---------------------------------------------------------------------------------------------------
@@ -116,7 +123,12 @@ def _accuracy(placement: Placement) -> str:
 def _sentences(found: Comparison, wishes: Wishes) -> Iterator[str]:
     pick = found.placement(found.pick)
     networks = "one network" if wishes.retrainings == 1 else f"the mean of {wishes.retrainings} networks"
-    yield f"Pick {pick.name}: {_accuracy(pick)} of the test images, {networks} trained alone."
+    if math.isnan(pick.test):
+        yield f"Pick {pick.name}: its training alone diverged; take a lower --learning-rate and another --out."
+    else:
+        yield f"Pick {pick.name}: {_accuracy(pick)} of the test images, {networks} trained alone."
+    if sum(each.score == pick.score for each in found.searched) > 1:
+        yield "Other placements have the same score; of these the pick is the one that pools first."
     if found.default is None:
         yield (
             f"The network itself does not pool {counted(wishes.pools, 'time')} between its units, so there is no "
@@ -124,19 +136,46 @@ def _sentences(found: Comparison, wishes: Wishes) -> Iterator[str]:
         )
     else:
         yield from _against_default(pick, found.placement(found.default), wishes)
-    if (ranks := found.statistics()) is not None and found.best is not None:
-        best = found.placement(found.best)
-        trained = sum(own.seconds for each in found.searched for own in each.alone)
-        yield (
-            f"Brute force chooses {best.name} with {_accuracy(best)}. Shared weights rank with Kendall τ "
-            f"{ranks.kendall}, regret {100 * ranks.regret.value:.1f} points. The search took "
-            f"{found.search_seconds:,.0f} s, training every placement alone {trained:,.0f} s."
-        )
+    if found.diverged and wishes.brute_force:
+        names = ", ".join(each.name for each in found.diverged)
+        yield f"Trainings alone of {names} diverged; what follows is of the other placements."
+    if wishes.brute_force:
+        yield from _against_brute_force(found)
+    elif pick.alone:
+        seconds = sum(own.seconds for own in pick.alone) * len(found.searched)
+        count = len(found.searched)
+        yield f"To train all {count} placements alone, with --brute-force, would take about {seconds:,.0f} s."
+
+
+def _against_brute_force(found: Comparison) -> Iterator[str]:
+    ranks = found.statistics()
+    if ranks is None or found.best is None:
+        yield "Fewer than two placements were trained alone to their end, so that there is no ranking to compare with."
+        return
+    best = found.placement(found.best)
+    trained = sum(own.seconds for each in found.searched for own in each.alone)
+    tau = f"{ranks.kendall}".replace("-", MINUS)
+    ranked = (
+        "Kendall τ undefined, as all scores or all accuracies are equal"
+        if math.isnan(ranks.kendall.value)
+        else (f"Kendall τ {tau}")
+    )
+    yield (
+        f"Brute force chooses {best.name} with {_accuracy(best)}. Shared weights rank with {ranked}, regret "
+        f"{100 * ranks.regret.value:.1f} points. The search took {found.search_seconds:,.0f} s, training every "
+        f"placement alone {trained:,.0f} s."
+    )
 
 
 def _against_default(pick: Placement, default: Placement, wishes: Wishes) -> Iterator[str]:
     if pick == default:
         yield "It is the default."
+        return
+    if math.isnan(default.test):
+        yield f"Default {default.name}: its training alone diverged."
+        return
+    if math.isnan(pick.test):
+        yield f"Default {default.name}: {_accuracy(default)}."
         return
     points = f"{100 * (pick.test - default.test):+.1f}".replace("-", MINUS)
     times = pick.cost.flops / default.cost.flops

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ class OwnImages:
     """Half of the training images to learn from, half to choose by, and test images to measure."""
 
     name: str
-    classes: int
+    class_names: tuple[str, ...]
     train: ImageSplit
     val: ImageSplit
     test: ImageSplit
@@ -80,8 +80,24 @@ class OwnImages:
         train, val = found.train.take(order[:half]), found.train.take(order[half:])
         kept = dataclasses.replace(found, train=found.train.take(order)) if wishes.images else found
         return cls(
-            found.name, len(found.classes), train, val, found.test, kept.checksum(), Normalization.of(train.images)
+            found.name, tuple(found.classes), train, val, found.test, kept.checksum(), Normalization.of(train.images)
         )
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a network's weights are of no use without: classes, shape and normalisation of the images."""
+        height, width, channels = self.train.image_shape
+        return {
+            "classes": list(self.class_names),
+            "shape": [channels, height, width],
+            "mean": list(self.normalization.mean),
+            "std": list(self.normalization.std),
+            "trained_on": len(self.train),
+        }
 
     def loaders(self, wishes: Wishes, seed: int) -> tuple[EpochBatches, EpochBatches]:
         """Return batches to learn from, which are varied, and to choose by."""

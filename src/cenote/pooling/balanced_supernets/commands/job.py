@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import nn
 
+from cenote import __version__
 from cenote.catalog.files import write_bytes_atomic, write_files_atomic, write_text_atomic
 from cenote.errors import ArgumentError, RunError
 from cenote.pooling.balanced_supernets.balancing import FloatArray
@@ -68,9 +71,9 @@ class Job:
         self._progress = progress
         self._images = OwnImages.read(wishes, data_root)
         sample = self._images.sample()
-        build = units_named(wishes.model, sample, self._images.classes)
-        taken = build()
         pool = pool_named(wishes.pooling)
+        build = units_named(wishes.model, sample, self._images.classes, wishes.pools, pool)
+        taken = build()
         _check_pools(taken.units, wishes.pools)
         check_units(taken.units, wishes.pools, sample, pool)
         own = taken.default if len(taken.default) == wishes.pools + 1 else None
@@ -80,6 +83,7 @@ class Job:
             wishes.pools,
             wishes.supernets,
             temperature=(1.0, wishes.temperature),
+            ema=wishes.ema,
             pool=pool,
             learning_rate=(wishes.learning_rate, wishes.learning_rate / 100),
             weight_decay=wishes.weight_decay,
@@ -87,6 +91,12 @@ class Job:
             device=wishes.device,
         )
         self._shape: Shape = (1, *sample.shape[1:])
+        self._asked = {
+            **dataclasses.asdict(wishes),
+            "data": self._images.name,  # a folder may be named in other words
+            "data_checksum": self._images.checksum,
+            "own_code": _checksum([repr(taken.units), repr(pool), *_own_files(wishes.model, wishes.pooling)]),
+        }
         self.costs = self._begin(taken.units)
         self._search.constraint = self._constraint()
 
@@ -100,20 +110,25 @@ class Job:
 
     def _begin(self, units: nn.Sequential) -> tuple[Cost, ...]:
         """Make the folder and measure what placements cost, or read what was measured when it was made."""
-        asked = {**dataclasses.asdict(self.wishes), "data_checksum": self._images.checksum}
         path = self._out / STARTED
         if path.exists():
-            started = json.loads(path.read_text(encoding="utf-8"))
-            if started["asked"] != asked:
-                raise RunError(f"{self._out} holds a search with other options or images; name another folder")
-            return tuple(Cost(**cost) for cost in started["costs"])
+            with _reading(path):
+                started = json.loads(path.read_text(encoding="utf-8"))
+                before, costs = started["asked"], tuple(Cost(**cost) for cost in started["costs"])
+            for name, value in self._asked.items():
+                if before.get(name) != value:
+                    words = f": {before.get(name)} then, {value} now" if name in vars(self.wishes) else ""
+                    raise RunError(
+                        f"{self._out} holds a search with another {name.replace('_', ' ')}{words}; name another folder"
+                    )
+            return costs
         costs = self._measured(units)
         self._check_budget(costs)
         try:
             self._out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArgumentError(f"--out {self._out} cannot be made: {error.strerror}") from error
-        started = {"asked": asked, "costs": [dataclasses.asdict(cost) for cost in costs]}
+        started = {"asked": self._asked, "costs": [dataclasses.asdict(cost) for cost in costs]}
         write_text_atomic(path, json.dumps(started, indent=1) + "\n")
         return costs
 
@@ -195,7 +210,7 @@ class Job:
                 own, network = self._trained(blocks, seed, partial(self._tell, what))
                 done.append(own)
                 keeps = (blocks, seed) == (pick, self.wishes.seed)
-                self._finish(done, network if keeps else None)
+                self._finish(done, network if keeps and np.isfinite(own.test) else None)
         return Comparison.of(self._search, select, self.costs, done, self.default, search_seconds)
 
     def _tell(self, what: str, epoch: int) -> None:
@@ -231,10 +246,11 @@ class Job:
         path = self._out / name
         if not path.exists():
             return None
-        try:
-            return read_tensors(path.read_bytes())
-        except SafetensorError as error:
-            raise RunError(f"{path} is damaged ({error}); remove it to begin that step anew") from error
+        with _reading(path):
+            state = read_tensors(path.read_bytes())
+            if "seconds" not in state:
+                raise ValueError("it does not say how long it took")
+        return state
 
     def _keep(self, name: str, state: State) -> None:
         tensors = {key: each.detach().cpu().contiguous() for key, each in state.items()}
@@ -242,8 +258,10 @@ class Job:
 
     def _finished(self) -> list[Alone]:
         path = self._out / ALONE
-        rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        return [Alone(**{**row, "blocks": tuple(row["blocks"])}) for row in rows]
+        if not path.exists():
+            return []
+        with _reading(path):
+            return [Alone(**{**row, "blocks": tuple(row["blocks"])}) for row in json.loads(path.read_text("utf-8"))]
 
     def _finish(self, done: Sequence[Alone], network: nn.Module | None) -> None:
         files = {self._out / ALONE: json.dumps([dataclasses.asdict(each) for each in done]).encode()}
@@ -254,8 +272,13 @@ class Job:
 
     def close(self, found: Comparison) -> None:
         """Write what was found, and remove what was kept to go on from."""
-        asked = {**dataclasses.asdict(self.wishes), "data_checksum": self._images.checksum}
-        report = json.dumps({"asked": asked, **found.as_json()}, indent=2, allow_nan=False)
+        made = {
+            "cenote": __version__,
+            "asked": self._asked,
+            "images": self._images.as_json(),
+            "threads": torch.get_num_threads(),
+        }
+        report = json.dumps({**made, **found.as_json()}, indent=2, allow_nan=False)
         write_text_atomic(self._out / REPORT, report + "\n")
         for name in (STARTED, SEARCH, ALONE, UNDER_WAY):
             (self._out / name).unlink(missing_ok=True)
@@ -281,6 +304,29 @@ class _KnownCosts:
 
     def __str__(self) -> str:
         return f"{self.words} an image"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file raises while it is read into one error."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise RunError(
+            f"{path} is damaged ({type(error).__name__}: {error}); remove it to begin that step anew"
+        ) from error
+
+
+def _own_files(*names: str) -> Iterator[str]:
+    """Yield the source of each file that is named as the place of a function."""
+    for name in names:
+        path = Path(name.rpartition(":")[0])
+        if path.suffix == ".py" and path.is_file():
+            yield path.read_text(encoding="utf-8")
+
+
+def _checksum(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _check_pools(units: nn.Sequential, pools: int) -> None:

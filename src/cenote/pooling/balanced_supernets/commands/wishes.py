@@ -12,6 +12,9 @@ from cenote.pooling.balanced_supernets.configurations import Blocks, blocks_to_c
 from cenote.pooling.balanced_supernets.search import Select
 from cenote.pooling.devices import check_device
 
+MOST_TEMPERATURE = 1_000
+"""Accuracies that differ by a hundredth are then ten e-folds apart; balancing would take thousands of turns beyond."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -35,6 +38,7 @@ class Wishes:
     learning_rate: float
     weight_decay: float
     temperature: float
+    ema: float
     flip: bool
     shift: int
     seed: int
@@ -48,9 +52,14 @@ class Wishes:
             ("--learning-rate", self.learning_rate, 1e-12),
             ("--weight-decay", self.weight_decay, 0.0),
             ("--temperature", self.temperature, 0.0),
+            ("--ema", self.ema, 0.0),
         ):
             if not least <= value < math.inf:
                 raise ArgumentError(f"{name} must be {'positive' if least else '0 or more'}, got {value}")
+        if self.temperature > MOST_TEMPERATURE:
+            raise ArgumentError(f"--temperature must be at most {MOST_TEMPERATURE:,}, got {self.temperature:g}")
+        if self.ema >= 1:
+            raise ArgumentError(f"--ema must be below 1, got {self.ema:g}")
         check_device(self.device)
         self.read_budget()
 
