@@ -313,8 +313,8 @@ def differs(settings: LsfanSettings) -> Sequence[str]:
     ]
     if "lower-limb-emg" in settings.data:
         said.append(
-            "Nothing is chosen on the subjects left out in this run. Rate, batch and epochs were fixed before it, after "
-            "a trial of the convolutional networks, not of the recurrent one, on the same recordings."
+            "Nothing is chosen on the subjects left out in this run. Rate, batch and epochs were fixed before it, "
+            "after a trial of the convolutional networks, not of the recurrent one, on the same recordings."
         )
         said.append(
             "Recognising a knee pathology is exploratory, and no verdict is given. More than movement tells the groups "
@@ -359,6 +359,7 @@ experiment = Experiment(
     },
     trials=trials,
     measure=measure,
+    derive=derive,
     sources=sources,
     figures=figures,
     differs=differs,
