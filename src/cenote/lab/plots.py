@@ -131,8 +131,9 @@ def forest(
     unit: str = "",
     xlabel: str = "difference",
     reference: float = 0.0,
+    sides: tuple[str, str] = ("favours the baseline", "favours the paper"),
 ) -> Figure:
-    """Differences with their intervals against no difference and the margin; to the right favours the paper.
+    """Differences with their intervals against no difference and the margin.
 
     A filled mark has an interval that leaves ``reference`` out, a hollow one has not.
 
@@ -143,6 +144,7 @@ def forest(
         unit: Unit of the differences; ``fraction`` is drawn in points of a hundred.
         xlabel: What the differences are, without the unit.
         reference: No effect: 0 for a difference, 1 for a ratio.
+        sides: What lies to the left and to the right of it.
 
     Raises:
         ArgumentError: If there is no row.
@@ -163,8 +165,8 @@ def forest(
     for value in margins:
         mark_value(axes, value, f"margin {value:+g}".replace("-", "−") if reference == 0 else f"margin {value:g}")
     axes.set_yticks(range(len(scaled)), [row.label for row in scaled])
-    write_beside(axes, "← favours the baseline", (0, 0), (0, -20), "axes fraction", va="top")
-    write_beside(axes, "favours the paper →", (1, 0), (0, -20), "axes fraction", va="top", ha="right")
+    write_beside(axes, f"← {sides[0]}", (0, 0), (0, -20), "axes fraction", va="top")
+    write_beside(axes, f"{sides[1]} →", (1, 0), (0, -20), "axes fraction", va="top", ha="right")
     axes.set_xlabel(label, labelpad=16)
     return figure
 

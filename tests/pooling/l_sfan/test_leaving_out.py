@@ -153,6 +153,65 @@ def test_what_fit_shares_is_refused_too() -> None:
         evaluate(Keeping)
 
 
+def test_a_network_of_the_class_or_in_a_slot_or_a_plain_list_is_refused() -> None:
+    class OfTheClass(WindowClassifier):
+        shared = LSFAN(4, 24, nhead=2)
+
+        def __init__(self) -> None:
+            super().__init__(self.shared, TRAINING)
+
+    class Slotted(SummaryLogistic):
+        __slots__ = ("hidden",)
+
+        def __init__(self, hidden: torch.nn.Module) -> None:
+            super().__init__()
+            self.hidden = hidden
+
+    class Listed(LSFAN):
+        def __init__(self, layers: list[torch.nn.Module]) -> None:
+            super().__init__(4, 24, nhead=2)
+            self.plain = layers
+
+    slotted, layers = LSFAN(4, 24, nhead=2), [torch.nn.Linear(3, 3)]
+    with pytest.raises(LeakError, match="fold bob shares"):
+        evaluate(OfTheClass)
+    with pytest.raises(LeakError, match=r"fold bob shares hidden\.cnn\.0\.weight"):
+        evaluate(lambda: Slotted(slotted))
+    with pytest.raises(LeakError, match=r"fold bob shares module\.plain\.0\.weight"):
+        evaluate(lambda: WindowClassifier(Listed(layers), TRAINING))
+
+
+def test_an_array_that_no_training_changes_may_be_shared() -> None:
+    priors = np.full(2, 0.5)
+
+    class WithPriors(SummaryLogistic):
+        trains = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.priors = priors
+
+        def fit(self, windows: np.ndarray, labels: np.ndarray) -> WithPriors:
+            if self.trains:
+                self.priors += 0.1
+            return super().fit(windows, labels)  # type: ignore[return-value]
+
+    assert not evaluate(WithPriors).diverged
+    WithPriors.trains = True
+    with pytest.raises(LeakError, match="fold bob shares priors"):
+        evaluate(WithPriors)
+
+
+def test_equal_normalisations_of_equal_windows_are_no_leak() -> None:
+    """The same windows up to the order of their frames: every training side has the same mean and spread."""
+    once = X[:12]
+    same = np.concatenate([once] + [np.roll(once, turn, axis=1) for turn in (1, 2, 3)])
+    folds = subject_folds(GROUPS)
+    rounded = np.round(same)  # sums of whole numbers do not depend on their order
+    assert len({Standardization.of(rounded[fold.train]).std.tobytes() for fold in folds}) == 1
+    assert not evaluate(x=rounded).diverged
+
+
 @pytest.mark.parametrize("as_object", [True, False])
 def test_folds_that_share_a_normalisation_are_refused(as_object: bool) -> None:
     over_all = Standardization.of(X)
@@ -205,6 +264,24 @@ def test_a_window_tested_twice_is_refused() -> None:
     first = subject_folds(GROUPS)[0]
     with pytest.raises(LeakError, match="12 windows are tested in two folds, the first is number 0"):
         evaluate(folds=(first, first))
+
+
+# --- the classifier -----------------------------------------------------------------------------------------------
+
+
+def test_a_classifier_learns_again_after_a_divergence() -> None:
+    model = network().fit(np.full((4, 24, 4), np.nan), np.arange(4) % 2)
+    assert model.diverged
+    fresh = LSFAN(4, 24, nhead=2)
+    model.module.load_state_dict(fresh.state_dict())
+    assert np.isfinite(model.fit(X.astype(np.float32), Y).predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_classifier_takes_modules_of_other_precision(dtype: torch.dtype) -> None:
+    model = WindowClassifier(LSFAN(4, 24, nhead=2).to(dtype), TRAINING).fit(X.astype(np.float32), Y)
+    assert model.predict_proba(X).shape == (48, 2)
+    assert not model.diverged
 
 
 # --- scores -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the network is compared with: a stacked LSTM, and the mean and spread of each sensor."""
+"""What the network is compared with: a stacked LSTM, the mean and spread of each sensor, and its finest changes."""
 
 from __future__ import annotations
 
@@ -43,15 +43,30 @@ class SummaryLogistic:
 
     def fit(self, windows: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Self:
         """Fit to windows (N, T, S) with labels (N,)."""
-        self.pipeline.fit(_summary(windows), labels)
+        self.pipeline.fit(self.features(windows), labels)
         return self
 
     def predict_proba(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return the probability of each class, (N, K)."""
-        probabilities: npt.NDArray[np.float64] = self.pipeline.predict_proba(_summary(windows))
+        probabilities: npt.NDArray[np.float64] = self.pipeline.predict_proba(self.features(windows))
         return probabilities
 
+    def features(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return what is looked at of windows (N, T, S), (N, 2 S)."""
+        each = np.asarray(windows, np.float64)
+        return np.concatenate([each.mean(axis=1), each.std(axis=1)], axis=1)
 
-def _summary(windows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    each = np.asarray(windows, np.float64)
-    return np.concatenate([each.mean(axis=1), each.std(axis=1)], axis=1)
+
+class FineLogistic(SummaryLogistic):
+    """Logistic regression on how each sensor changes from frame to frame, which shows the recorder, not the movement.
+
+    Of each sensor: the part of frames that repeat the one before, and the spread of second differences as a part of
+    the whole spread. A recording that was stretched or held shows in both.
+    """
+
+    def features(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return what is looked at of windows (N, T, S), (N, 2 S)."""
+        each = np.asarray(windows, np.float64)
+        repeated = (np.diff(each, axis=1) == 0).mean(axis=1)
+        rough = np.diff(each, n=2, axis=1).std(axis=1) / np.maximum(each.std(axis=1), 1e-6)
+        return np.concatenate([repeated, np.log(rough + 1e-6)], axis=1)

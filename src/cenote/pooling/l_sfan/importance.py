@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from cenote.errors import ArgumentError
+from cenote.errors import ArgumentError, ArgumentTypeError
 from cenote.pooling.l_sfan.network import LSFAN
 
 
@@ -18,7 +18,8 @@ def sensor_importance(model: LSFAN, x: npt.ArrayLike, target: int | None = None)
 
     With the maps ``A[c, t, s]`` behind the convolutions and the logit z of the class: ``w[c]`` is the mean over t and s
     of ``dz / dA[c, t, s]``, and the importance is ``relu(sum over c of w[c] A[c, t, s])``, brought to the frames of the
-    window by linear interpolation. The sensors stay as they are; the mean over windows is the paper's picture.
+    window by linear interpolation. At the ends of a window, where the convolutions are not padded, the picture is up to
+    eight frames off. The sensors stay as they are; the mean over windows is the paper's picture.
 
     Shapes:
         ``x``: (B, T, S); the result is (T, S), the mean over the windows.
@@ -29,17 +30,22 @@ def sensor_importance(model: LSFAN, x: npt.ArrayLike, target: int | None = None)
         target: The class; for each window the likeliest one if None.
 
     Raises:
-        ArgumentError: If there are no windows, or the model has no such class.
+        ArgumentError: If there are no windows, one has values that are not finite, or the model has no such class.
+        ArgumentTypeError: If the model is not an ``LSFAN``, whose maps are read.
 
     Example:
         >>> model = LSFAN(n_sensors=6, n_frames=150, nhead=3)
         >>> sensor_importance(model, np.zeros((2, 150, 6))).shape
         (150, 6)
     """
+    if not isinstance(model, LSFAN):
+        raise ArgumentTypeError(f"model: got {type(model).__name__}, allowed is an LSFAN")
     weight = model.head.weight
     windows = torch.from_numpy(np.array(x, np.float32)).to(weight)
     if windows.dim() != 3 or len(windows) == 0:
         raise ArgumentError(f"x: got shape {tuple(windows.shape)}, allowed is (B, T, S) with at least one window")
+    if not torch.isfinite(windows).all():
+        raise ArgumentError("x: has values that are not finite")
     if target is not None and not 0 <= target < model.head.out_features:
         raise ArgumentError(f"target: got {target}, allowed is 0 to {model.head.out_features - 1}")
     total = np.zeros(windows.shape[1:])

@@ -109,34 +109,50 @@ def _standard(windows: npt.NDArray[Any], tolerance: float = 1e-4) -> bool:
 class Isolation:
     """Remembers what each fold has built, and refuses what an earlier one already had."""
 
-    _models: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
+    _models: list[Any] = field(default_factory=list)
     _places: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _given: dict[int, bytes] = field(default_factory=dict)
     _normalizations: dict[str, Any] = field(default_factory=dict)
 
-    def model(self, fold: str, model: Any) -> None:
-        """Take a fold's model.
+    def model(self, fold: str, model: Any, *, fitted: bool = False) -> None:
+        """Take a fold's model, before and after it is fitted.
+
+        An array that every fold was given may be shared as long as no training changes it, as a table of constants may.
 
         Raises:
             LeakError: If it is the model of an earlier fold or has a part of it.
         """
         parts = list(_storages("", model))
-        self._models.setdefault(fold, []).append(("", (model, parts)))  # what is kept cannot give its address away
-        for name, address in [("model", id(model)), *((name, _address(part)) for name, part in parts)]:
+        self._models.append((model, parts))  # what is kept cannot give its address away
+        for name, part in [("model", model), *parts]:
+            address = id(part) if part is model else _address(part)
             other, owned = self._places.setdefault(address, (fold, name))
+            if isinstance(part, np.ndarray) and self._is_constant(address, part, fitted):
+                continue
             if other != fold:
                 raise LeakError(
                     f"model_fn: the model of fold {fold} shares {name.strip('.')} with that of fold {other} "
                     f"({owned.strip('.')} there); build every part of the model inside model_fn"
                 )
 
-    def normalization(self, fold: str, normalization: Any) -> None:
-        """Take a fold's normalisation.
+    def _is_constant(self, address: int, array: npt.NDArray[Any], fitted: bool) -> bool:
+        """Whether an array was there before the training of the fold that first had it, and has not changed since."""
+        digest = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
+        if not fitted:
+            self._given.setdefault(address, digest)
+        return self._given.get(address) == digest
+
+    def normalization(self, fold: str, normalization: Any, windows: npt.NDArray[Any]) -> None:
+        """Take a fold's normalisation and the windows it learns from.
 
         Raises:
-            LeakError: If an earlier fold has the same one, as an object or in every number.
+            LeakError: If an earlier fold has the same one: as an object, or in every number though this fold's windows
+                have others.
         """
         for other, earlier in self._normalizations.items():
-            if earlier is normalization or _equal(earlier, normalization):
+            if earlier is normalization or (
+                _equal(earlier, normalization) and not _equal(normalization, Standardization.of(windows))
+            ):
                 raise LeakError(
                     f"normalize: folds {other} and {fold} share a normalisation; measure it on the windows that the "
                     "function is given, which are those the fold learns from"
@@ -151,21 +167,43 @@ def _equal(first: Any, second: Any) -> bool:
 
 
 def _storages(name: str, thing: Any, depth: int = 6) -> Iterator[tuple[str, Any]]:
-    """Yield the tensors and arrays in a model: those of a module, or in the attributes of any other object."""
+    """Yield the tensors and arrays in a model: of a module, and in the attributes of any object and of its class."""
+    if isinstance(thing, Tensor | np.ndarray):
+        yield name, thing
+        return
     if isinstance(thing, nn.Module):
         yield from ((f"{name}.{own}", value) for own, value in [*thing.named_parameters(), *thing.named_buffers()])
-    elif isinstance(thing, Tensor | np.ndarray):
-        yield name, thing
-    elif depth:
-        inside: list[tuple[Any, Any]] = []
-        if isinstance(thing, Mapping):
-            inside = list(thing.items())
-        elif isinstance(thing, list | tuple):
-            inside = list(enumerate(thing))
-        elif hasattr(thing, "__dict__") and not isinstance(thing, type):
-            inside = list(vars(thing).items())
-        for own, value in inside:
+    if depth:
+        for own, value in _inside(thing):
             yield from _storages(f"{name}.{own}", value, depth - 1)
+
+
+def _inside(thing: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what an object holds beside the registered parts of modules, by name."""
+    if isinstance(thing, Mapping):
+        yield from thing.items()
+    elif isinstance(thing, list | tuple):
+        yield from enumerate(thing)
+    elif isinstance(thing, nn.Module):
+        for place, module in thing.named_modules():
+            yield from ((f"{place}.{own}".strip("."), value) for own, value in _attributes(module))
+    elif not isinstance(thing, type):
+        yield from _attributes(thing)
+
+
+def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
+    """Yield an object's attributes, and of those of its class the ones that can be trained."""
+    for own, value in getattr(thing, "__dict__", {}).items():
+        if not (isinstance(thing, nn.Module) and own in ("_parameters", "_buffers", "_modules")):
+            yield own, value
+    for kind in type(thing).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for own in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(thing, own):
+                yield own, getattr(thing, own)
+        for own, value in vars(kind).items():
+            if isinstance(value, nn.Module | Tensor | np.ndarray):
+                yield own, value
 
 
 def _address(part: Tensor | npt.NDArray[Any]) -> int:

@@ -142,8 +142,12 @@ def leave_one_subject_out(
     """
     windows, labels, subjects = _checked(X, y, groups)
     splits = subject_folds(subjects) if folds is None else tuple(folds)
+    _check_folds(splits, len(labels))
+    copies = None if origins is None else np.asarray(origins)
+    if copies is not None and copies.shape != labels.shape:
+        raise ArgumentError(f"origins: got shape {copies.shape}, allowed is {labels.shape}: one for each window")
     check_subjects(splits, subjects)
-    check_copies(windows, subjects, splits, None if origins is None else np.asarray(origins))
+    check_copies(windows, subjects, splits, copies)
     check_raw(windows, subjects)
     isolation = Isolation()
     probabilities = np.full((len(labels), int(labels.max()) + 1), np.nan)
@@ -152,9 +156,15 @@ def leave_one_subject_out(
         model = model_fn()
         isolation.model(fold.name, model)
         normalization = normalize(windows[fold.train])
-        isolation.normalization(fold.name, normalization)
-        probabilities[fold.test] = run_fold(model, windows, labels, fold, normalization, on_fold)
-        isolation.model(fold.name, model)  # what fit has put in place
+        isolation.normalization(fold.name, normalization, windows[fold.train])
+        predicted = run_fold(model, windows, labels, fold, normalization, on_fold)
+        if np.shape(predicted) != (len(fold.test), probabilities.shape[1]):
+            raise ArgumentError(
+                f"model_fn: its model predicts {np.shape(predicted)} for {len(fold.test)} windows, needed are "
+                f"{(len(fold.test), probabilities.shape[1])}: a probability for each class of y"
+            )
+        probabilities[fold.test] = predicted
+        isolation.model(fold.name, model, fitted=True)
     tested = np.sort(np.concatenate([fold.test for fold in splits]))
     return LeftOut(probabilities[tested], labels[tested], subjects[tested], splits)
 
@@ -189,6 +199,16 @@ def check_classes(fold: Fold, labels: npt.NDArray[np.int64]) -> None:
         )
 
 
+def _check_folds(folds: tuple[Fold, ...], count: int) -> None:
+    if not folds:
+        raise ArgumentError("folds: got none, needs at least one")
+    for fold in folds:
+        for side in (fold.train, fold.test):
+            if not len(side) or side.min() < 0 or side.max() >= count:
+                got = f"{side.min()} to {side.max()}" if len(side) else "none"
+                raise ArgumentError(f"folds: fold {fold.name} has windows {got}, allowed is 0 to {count - 1}")
+
+
 def _checked(
     windows: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[Any]]:
@@ -200,6 +220,11 @@ def _checked(
             raise ArgumentError(f"{name}: got shape {each.shape}, allowed is {x.shape[:1]}: one for each window")
     if not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
         raise ArgumentError(f"y: got {y.dtype} from {y.min()}, allowed are integers from 0")
+    classes = np.unique(y).tolist()
+    if classes != list(range(max(2, len(classes)))):
+        raise ArgumentError(f"y: got classes {', '.join(map(str, classes))}, allowed are 0 to K - 1 for K from 2")
+    if any(subject != subject for subject in subjects.tolist()):
+        raise ArgumentError("groups: got NaN, allowed is the name or number of a subject")
     broken = np.flatnonzero(~np.isfinite(x).all(axis=(0, 1))).tolist()
     if broken:
         raise ArgumentError(

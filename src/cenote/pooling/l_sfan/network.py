@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Literal
 
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class LSFAN(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        _check(n_sensors, n_frames, num_classes, channels, pool)
+        _check(n_sensors, n_frames, num_classes, channels, pool, ff, dropout)
         self.n_sensors = n_sensors
         self.n_frames = n_frames
         self.axis: Literal["time", "sensor"] = "time" if pool == "tap" else "sensor"
@@ -125,19 +126,34 @@ def frames_after(n_frames: int) -> int:
 
 
 def _encoder(width: int, nhead: int, ff: int | None, dropout: float) -> nn.TransformerEncoderLayer:
-    if nhead < 1 or width % nhead:
+    if not _whole(nhead, 1) or width % nhead:
         divisors = ", ".join(str(number) for number in range(1, width + 1) if width % number == 0)
         raise ArgumentError(f"nhead: got {nhead}, which does not divide {width}; choose from {divisors}")
     return nn.TransformerEncoderLayer(width, nhead, width if ff is None else ff, dropout, batch_first=True)
 
 
-def _check(n_sensors: int, n_frames: int, num_classes: int, channels: tuple[int, ...], pool: str) -> None:
+def _check(
+    n_sensors: int,
+    n_frames: int,
+    num_classes: int,
+    channels: tuple[int, ...],
+    pool: str,
+    ff: int | None,
+    dropout: float,
+) -> None:
+    maps = channels if isinstance(channels, list | tuple) else ()
     for name, value, allowed, fits in (
-        ("n_sensors", n_sensors, "1 or more", n_sensors >= 1),
-        ("n_frames", n_frames, f"{LEAST_FRAMES} or more", n_frames >= LEAST_FRAMES),
-        ("num_classes", num_classes, "1 or more", num_classes >= 1),
-        ("channels", channels, "four numbers from 1", len(channels) == 4 and min(channels) >= 1),
+        ("n_sensors", n_sensors, "a whole number from 1", _whole(n_sensors, 1)),
+        ("n_frames", n_frames, f"a whole number from {LEAST_FRAMES}", _whole(n_frames, LEAST_FRAMES)),
+        ("num_classes", num_classes, "a whole number from 1", _whole(num_classes, 1)),
+        ("channels", channels, "four whole numbers from 1", len(maps) == 4 and all(_whole(each, 1) for each in maps)),
         ("pool", repr(pool), "'tap' or 'sap'", pool in ("tap", "sap")),
+        ("ff", ff, "None or a whole number from 1", ff is None or _whole(ff, 1)),
+        ("dropout", dropout, "0 up to, but not, 1", isinstance(dropout, int | float) and 0 <= dropout < 1),
     ):
         if not fits:
             raise ArgumentError(f"{name}: got {value}, allowed is {allowed}")
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

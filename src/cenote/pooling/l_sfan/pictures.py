@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
 from cenote.lab.data import SensorRecordings
+from cenote.lab.intervals import PairedT
 from cenote.lab.style import house_style
-from cenote.pooling.l_sfan.experiment import ARMS, CLAIMED, CONTROLS, LEAKS
+from cenote.pooling.l_sfan.experiment import ARMS, CLAIMED, FINE, LEAKY, SCORES
 
 
 def draw_all(
@@ -35,32 +36,61 @@ def draw_all(
     place = f"{prefix.replace('_', '-')}{data.name}"
     named = f"{task} on {data.name}"
     yield from _scores(own, prefix, place, named, folder)
+    yield from _leaks(own, prefix, place, named, folder)
     yield from _subjects(own, prefix, place, named, folder)
     yield from _confusions(own, prefix, place, named, folder, data.tasks[task])
     yield from _importance(own, prefix, place, named, folder, [sensor.name for sensor in data.sensors])
 
 
+NAMES = {"mcc": "Matthews correlation", "macro_f1": "Macro-F1"}
+
+
 def _scores(records: Sequence[Record], prefix: str, place: str, named: str, folder: Path) -> Iterator[Figure]:
-    for metric, title in (("mcc", "Matthews correlation"), ("macro_f1", "Macro-F1")):
-        by_seed: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for record in records:
-            if record.metric == prefix + metric:
-                by_seed[record.arm][record.seed].append(record.value)
-        values = {arm: [float(np.mean(each)) for each in by_seed[arm].values()] for arm in ARMS if arm in by_seed}
+    for metric in SCORES:
+        title = NAMES[metric]
+        values = {arm: each for arm in (*ARMS, FINE) if (each := _by_subject(records, prefix + metric, arm)).size}
         if not values:
             continue
-        strip = plots.strip(
-            values, xlabel=title, highlight={"l-sfan"} & set(values), controls=set(CONTROLS) & set(values)
-        )
+        estimates = {arm: PairedT(each) for arm, each in values.items()}
+        means = {arm: each.value for arm, each in estimates.items()}
+        spans: dict[str, tuple[float, float]] = {arm: each.interval(0.95) for arm, each in estimates.items()}
         file = f"{metric.replace('_', '-')}-{place}.png"
-        plots.save(strip, folder / file)
-        means = ", ".join(f"{arm} {np.mean(each):.3f}" for arm, each in values.items())
+        plots.save(plots.bars(means, xlabel=title, intervals=spans, highlight="l-sfan"), folder / file)
         yield Figure(
             file=file,
             title=f"{title}: {named}",
-            caption="A dot is one seed with every subject left out in turn, as the mean of the subjects' shares; the "
-            f"bar is the 95 % t interval over seeds. Controls: {', '.join(LEAKS)} evaluate l-sfan with a leak.",
-            alt=f"Mean {title} over seeds: {means}.",
+            caption="Every subject left out in turn. A bar is the mean of the subjects' shares, mean over the seeds; "
+            "the line is the 95 % t interval over the subjects. Below the four networks the controls: other models, "
+            "longer training, and evaluations with a leak, which learned from the subject that is judged.",
+            alt=f"Mean {title}: "
+            + ", ".join(f"{arm} {mean:.3f} ({spans[arm][0]:.3f} to {spans[arm][1]:.3f})" for arm, mean in means.items())
+            + ".",
+        )
+
+
+def _leaks(records: Sequence[Record], prefix: str, place: str, named: str, folder: Path) -> Iterator[Figure]:
+    for metric in SCORES:
+        rows = []
+        for arm in LEAKY:
+            if (added := _by_subject(records, f"{prefix}{metric}_added", arm)).size:
+                estimate = PairedT(added)
+                rows.append((arm, estimate.value, *estimate.interval(0.95)))
+        if not rows:
+            continue
+        file = f"leaks-{metric.replace('_', '-')}-{place}.png"
+        plots.save(
+            plots.forest(rows, xlabel=f"{NAMES[metric]} added by the leak", sides=("takes away", "adds")),
+            folder / file,
+        )
+        yield Figure(
+            file=file,
+            title=f"How much a leak adds to {NAMES[metric]}: {named}",
+            caption="The score of a model evaluated with a leak, less that of the same model and seed evaluated on "
+            "subjects it has not learned from: mean over the subjects' shares, each the mean over its seeds, with the "
+            "95 % t interval over the subjects.",
+            alt="Added: "
+            + ", ".join(f"{arm} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for arm, mean, low, high in rows)
+            + ".",
         )
 
 
@@ -198,6 +228,11 @@ def confusion_grid(tables: Mapping[str, NDArray[np.floating]], classes: Sequence
 def _write_cells(axes: Axes, table: NDArray[np.floating]) -> None:
     for (row, column), share in np.ndenumerate(table):
         axes.text(column, row, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.6 else "black")
+
+
+def _by_subject(records: Sequence[Record], metric: str, arm: str) -> NDArray[np.float64]:
+    """Return the mean over the seeds for each subject."""
+    return np.array([np.mean(each) for each in _by_unit(records, metric, arm).values()])
 
 
 def _by_unit(records: Sequence[Record], metric: str, arm: str) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from cenote.errors import ArgumentError
+from cenote.errors import ArgumentError, ArgumentTypeError
 
 Axis = Literal["time", "sensor"]
 
@@ -29,6 +29,7 @@ def oriented_avg_pool(x: Tensor, axis: Axis | int = "time") -> Tensor:
 
     Raises:
         ArgumentError: If there is no such axis, or it is empty: there is no mean of nothing.
+        ArgumentTypeError: If ``x`` is not a tensor of floating-point or complex numbers.
 
     Example:
         >>> import torch
@@ -36,8 +37,11 @@ def oriented_avg_pool(x: Tensor, axis: Axis | int = "time") -> Tensor:
         >>> oriented_avg_pool(maps).shape, oriented_avg_pool(maps, "sensor").shape
         (torch.Size([8, 16, 30]), torch.Size([8, 16, 42]))
     """
+    if not isinstance(x, Tensor) or not (x.is_floating_point() or x.is_complex()):
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise ArgumentTypeError(f"x: got {got}, allowed is a tensor of floating-point or complex numbers")
     number = AXES.get(axis) if isinstance(axis, str) else axis
-    if number is None:
+    if not isinstance(number, int) or isinstance(number, bool):
         raise ArgumentError(f"axis: got {axis!r}, allowed are 'time', 'sensor' and the number of an axis")
     if not -x.dim() <= number < x.dim():
         raise ArgumentError(f"axis: got {axis!r} for {x.dim()} axes, allowed is {-x.dim()} to {x.dim() - 1}")

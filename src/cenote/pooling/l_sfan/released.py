@@ -102,10 +102,14 @@ def split_at_random(
     groups: npt.NDArray[Any],
     count: int | None = None,
 ) -> LeftOut:
-    """Leave out a fifth of the windows after the other, whoever they are from: overlapping ones are on both sides."""
+    """Leave out one part of the windows after the other, whoever they are from: overlapping ones are on both sides.
+
+    There are as many parts as subjects, so that as much is learned from as when a subject is left out; which window is
+    in which part does not depend on the seed.
+    """
     order = np.argsort(np.random.PCG64(0).random_raw(len(labels)), kind="stable")
     place = np.empty(len(labels), np.int64)
-    place[order] = np.arange(len(labels)) % (count or 5)
+    place[order] = np.arange(len(labels)) % (count or len(np.unique(groups)))
     folds = subject_folds(place)
     probabilities = [
         run_fold(model_fn(), windows, labels, fold, Standardization.of(windows[fold.train])) for fold in folds

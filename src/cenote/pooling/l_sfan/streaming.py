@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,8 +53,8 @@ class WindowStream:
 
     def __init__(self, model: Classifier, length: int, step: int, normalization: Standardization | None = None) -> None:
         for name, value in (("length", length), ("step", step)):
-            if value < 1:
-                raise ArgumentError(f"{name}: got {value}, allowed is 1 or more")
+            if not isinstance(value, Integral) or value < 1:
+                raise ArgumentError(f"{name}: got {value}, allowed is a whole number from 1")
         self.model = model
         self.length = length
         self.step = step
@@ -66,12 +67,17 @@ class WindowStream:
         """Take the next frames (T, S) and return the answers of the windows they complete, in order.
 
         Raises:
-            ArgumentError: If the frames have another shape than those before.
+            ArgumentError: If the frames have another shape than those before or than the normalisation, or values
+                that are not finite.
         """
         piece = np.asarray(frames, np.float32)
-        if piece.ndim != 2 or (self._kept is not None and piece.shape[1] != self._kept.shape[1]):
-            sensors = "S" if self._kept is None else self._kept.shape[1]
-            raise ArgumentError(f"frames: got shape {piece.shape}, allowed is (T, {sensors})")
+        sensors = self._sensors()
+        if piece.ndim != 2 or (sensors is not None and piece.shape[1] != sensors):
+            raise ArgumentError(
+                f"frames: got shape {piece.shape}, allowed is (T, {'S' if sensors is None else sensors})"
+            )
+        if not np.isfinite(piece).all():
+            raise ArgumentError("frames: have values that are not finite; a window with one has no answer")
         kept = piece if self._kept is None else np.concatenate([self._kept, piece])
         starts = list(range(self._next, self._first + len(kept) - self.length + 1, self.step))
         answers = []
@@ -82,6 +88,11 @@ class WindowStream:
         gone = min(max(0, self._next - self._first), len(kept))
         self._kept, self._first = kept[gone:].copy(), self._first + gone
         return answers
+
+    def _sensors(self) -> int | None:
+        if self._kept is not None:
+            return int(self._kept.shape[1])
+        return None if self.normalization is None else len(self.normalization.mean)
 
     def _predict(self, windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         given: npt.NDArray[Any] = windows if self.normalization is None else self.normalization.apply(windows)

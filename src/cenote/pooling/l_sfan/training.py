@@ -47,7 +47,7 @@ class WindowClassifier:
     """A network with ``fit`` and ``predict_proba``, as scikit-learn's classifiers have.
 
     A class counts by 1 less its share of the training windows, as in the paper. The same seed gives the same weights,
-    and the caller's random state is as before.
+    and the caller's random state is as before. Unlike in scikit-learn ``fit`` goes on from the weights the module has.
 
     Args:
         module: Maps windows (B, T, S) to logits (B, K); trained in place, on the device it is on.
@@ -65,19 +65,27 @@ class WindowClassifier:
         """Train on windows (N, T, S) with labels (N,) from 0 to K - 1.
 
         Sets ``diverged`` and stops where the loss is no longer finite.
+
+        Raises:
+            ArgumentError: If shapes do not fit, or labels are not integers, of one class, or more than the module has.
         """
+        x, y = _checked(windows, labels)
+        self.diverged = False
         order_seed, draw_seed, own_seed = np.random.SeedSequence(self.seed).generate_state(3).tolist()
         optimizer = torch.optim.Adam(self.module.parameters(), self.training.learning_rate)
-        x, y = torch.from_numpy(np.array(windows, np.float32)), torch.from_numpy(np.array(labels, np.int64))
         order = torch.Generator().manual_seed(order_seed)
         draws = torch.Generator().manual_seed(draw_seed)
         weights: Tensor | None = None
         self.module.train()
-        with torch.random.fork_rng(devices=[]):
+        device, _ = _place(self.module)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(own_seed)
             for batch, targets in self._batches(x, y, order, draws):
                 logits = self.module(batch)
                 if weights is None:
+                    if y.max() >= logits.shape[1]:
+                        allowed = f"0 to {logits.shape[1] - 1}, the classes of the module"
+                        raise ArgumentError(f"labels: got {y.max()}, allowed is {allowed}")
                     weights = class_weights(y, logits.shape[1]).to(logits)
                 loss = F.cross_entropy(logits, targets, weights)
                 if not torch.isfinite(loss):
@@ -91,12 +99,12 @@ class WindowClassifier:
 
     def predict_proba(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return the probability of each class, (N, K); NaN after a divergence."""
-        device = _device(self.module)
+        device, dtype = _place(self.module)
         parts = []
         self.module.eval()
         with torch.no_grad():
             for start in range(0, max(1, len(windows)), 256):
-                batch = torch.from_numpy(np.array(windows[start : start + 256], np.float32)).to(device)
+                batch = torch.from_numpy(np.array(windows[start : start + 256], np.float32)).to(device, dtype)
                 parts.append(self.module(batch).double().softmax(dim=1).cpu().numpy())
         probabilities: npt.NDArray[np.float64] = np.concatenate(parts)
         return np.full_like(probabilities, np.nan) if self.diverged else probabilities
@@ -104,13 +112,13 @@ class WindowClassifier:
     def _batches(
         self, x: Tensor, y: Tensor, order: torch.Generator, draws: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        device = _device(self.module)
+        device, dtype = _place(self.module)
         for _ in range(self.training.epochs):
             for rows in torch.split(torch.randperm(len(x), generator=order), self.training.batch_size):
                 batch = x[rows]
                 if self.training.augmentation is not None:
                     batch = self.training.augmentation.vary(batch, draws)
-                yield batch.to(device), y[rows].to(device)
+                yield batch.to(device, dtype), y[rows].to(device)
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:
@@ -118,5 +126,19 @@ def class_weights(labels: Tensor, classes: int) -> Tensor:
     return 1 - torch.bincount(labels, minlength=classes) / len(labels)
 
 
-def _device(module: nn.Module) -> torch.device:
-    return next((weight.device for weight in module.parameters()), torch.device("cpu"))
+def _checked(windows: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Tensor, Tensor]:
+    x, y = np.array(windows, np.float32), np.asarray(labels)
+    if x.ndim != 3 or x.size == 0:
+        raise ArgumentError(f"windows: got shape {x.shape}, allowed is a non-empty (N, T, S)")
+    if y.shape != x.shape[:1]:
+        raise ArgumentError(f"labels: got shape {y.shape}, allowed is {x.shape[:1]}: one for each window")
+    if not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
+        raise ArgumentError(f"labels: got {y.dtype} such as {y[0]!r}, allowed are integers from 0")
+    if y.min() == y.max():
+        raise ArgumentError(f"labels: got class {y[0]} alone, needs windows of at least two classes")
+    return torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+
+
+def _place(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a module's weights are, and of which kind."""
+    return next(((weight.device, weight.dtype) for weight in module.parameters()), (torch.device("cpu"), torch.float32))

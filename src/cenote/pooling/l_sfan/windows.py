@@ -22,6 +22,19 @@ class Windows(NamedTuple):
     """First frame of each window, (N,)."""
 
 
+def window_frames(seconds: float, overlap: float, rate: float) -> tuple[int, int]:
+    """Return the frames of a window, and those from one window's start to the next; at least 1 each.
+
+    Args:
+        seconds: Length of a window.
+        overlap: Part of a window that the next one repeats, from 0 up to, but not, 1.
+        rate: Frames a second.
+    """
+    # Rounded before it is cut: (1 - 0.8) * 150 is 29.999….
+    length = max(1, int(round(seconds * rate, 6)))
+    return length, max(1, int(round((1 - overlap) * length, 6)))
+
+
 def sliding_windows(
     x: npt.ArrayLike, length: int, step: int, labels: npt.ArrayLike | None = None, vote: float = 0.5
 ) -> Windows:

@@ -32,7 +32,7 @@ from cenote.pooling.l_sfan.pictures import confusion_grid, heat_map, subject_bar
 from cenote.pooling.l_sfan.recogniser import CONFIG, NETWORKS, Design, Recogniser, dump_recogniser
 from cenote.pooling.l_sfan.standardization import Standardization
 from cenote.pooling.l_sfan.training import WindowClassifier, WindowTraining
-from cenote.pooling.l_sfan.windows import sliding_windows
+from cenote.pooling.l_sfan.windows import sliding_windows, window_frames
 from cenote.pooling.progress import Progress
 
 STARTED, DONE = "training.json", "folds.safetensors"
@@ -76,12 +76,12 @@ class Wishes:
     @property
     def length(self) -> int:
         """Frames of a window."""
-        return int(round(self.seconds * self.rate, 6))
+        return window_frames(self.seconds, self.overlap, self.rate)[0]
 
     @property
     def step(self) -> int:
         """Frames from one window's start to the next."""
-        return max(1, int(round((1 - self.overlap) * self.length, 6)))
+        return window_frames(self.seconds, self.overlap, self.rate)[1]
 
     @property
     def training(self) -> WindowTraining:
