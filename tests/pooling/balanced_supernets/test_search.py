@@ -15,7 +15,7 @@ from torch import nn
 from cenote.pooling import FlopsBudget, PoolingSearch, SuperNet, balanced_assignment, pool_configs
 from cenote.pooling.balanced_supernets.balancing import assign, balance
 from cenote.pooling.balanced_supernets.training import seed_of
-from tests.pooling.balanced_supernets.problem import backbone, loader
+from tests.pooling.balanced_supernets.problem import backbone, images, loader
 
 CONFIGS = pool_configs(4, 2)
 
@@ -84,49 +84,43 @@ def test_one_model_is_single_path_one_shot_search_bit_for_bit() -> None:
 
 
 def test_steps_go_to_the_models_that_the_balanced_assignment_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replays the search from what was trained and how each validation batch was answered."""
+    """Replays every draw from what was trained and how each validation batch was answered.
+
+    The balance is that of the accuracies at the start of the epoch, the softmax that of those at the step.
+    """
+    labels = {pixels.numpy().tobytes(): int(label) for pixels, label in zip(*images(24, 9), strict=True)}
     seen: list[tuple[int, tuple[int, ...], bool, float]] = []
     original = SuperNet.forward
 
     def watched(self: SuperNet, x: torch.Tensor, config: tuple[int, ...] | None = None) -> torch.Tensor:
         logits = original(self, x, config)
-        labels = (x[:, 0, :3].mean(2)).argmax(1)  # not the true ones; replaced below by those of the loader
-        seen.append((id(self), config or (), self.training, float(len(labels))))
+        right = 0.0
+        if not self.training:
+            own = [labels[each.contiguous().numpy().tobytes()] for each in x]
+            right = (logits.argmax(1) == torch.tensor(own)).sum().item() / len(own)
+        seen.append((id(self), config or (), self.training, right))
         return logits
 
     monkeypatch.setattr(SuperNet, "forward", watched)
     search = PoolingSearch(backbone, 2, 3, seed=2, temperature=(5.0, 60.0), ema=0.8)
-    searched: list[np.ndarray] = []
-
-    def keep(epoch: int, loss: float) -> None:
-        searched.append(search.state()["accuracies"].numpy())
-
-    search.fit(loader(), loader(24, seed=9), 4, on_epoch=keep)
-    order = [model for model, _, training, _ in seen if training]
+    kept: list[np.ndarray] = []
+    search.fit(loader(), loader(24, seed=9), 4, on_epoch=lambda *_: kept.append(search.state()["accuracies"].numpy()))
     models = {identity: index for index, identity in enumerate(map(id, search._mixture.supernets))}  # type: ignore[union-attr]
-    trained = [(models[model], CONFIGS.index(config)) for model, config, training, _ in seen if training]
-    assert len(order) == 4 * 4
-    # A training forward pass is followed by a validating one of the same model with the same configuration.
-    for index, (model, config, training, _) in enumerate(seen[: 2 * 16]):
-        assert training == (index % 2 == 0)
-        if not training:
-            assert (model, config) == seen[index - 1][:2]
-    counts = np.zeros((3, 3), int)
-    accuracies = np.ones((3, 3))
+    counts, accuracies = np.zeros((3, 3), int), np.ones((3, 3))
     for epoch in range(4):
         scale = 5 + 55 * epoch / 3
         offsets = balance(scale * accuracies)
         paths = np.random.default_rng((2, epoch, 1)).integers(3, size=4)
         draws = np.random.default_rng((2, epoch, 2)).random(4)
-        assert [path for _, path in trained[4 * epoch : 4 * epoch + 4]] == paths.tolist()
-        first = assign(scale * accuracies, offsets)[paths[0]]
-        assert trained[4 * epoch][0] == int(np.searchsorted(np.cumsum(first), draws[0]))
-        for model, path in trained[4 * epoch : 4 * epoch + 4]:
+        for step, (path, draw) in enumerate(zip(paths, draws, strict=True), start=4 * epoch):
+            model = int(np.searchsorted(np.cumsum(assign(scale * accuracies, offsets)[path]), draw))
+            training, validating = seen[2 * step : 2 * step + 2]
+            assert [training[2], validating[2]] == [True, False]
+            for identity, config, *_ in (training, validating):
+                assert (models[identity], CONFIGS.index(config)) == (model, path)
             counts[path, model] += 1
-        changed = {(path, model) for model, path in trained[4 * epoch : 4 * epoch + 4]}
-        moved = set(map(tuple, np.argwhere(searched[epoch] != accuracies).tolist()))
-        assert moved <= changed
-        accuracies = searched[epoch]
+            accuracies[path, model] = 0.8 * accuracies[path, model] + 0.2 * validating[3]
+        np.testing.assert_allclose(kept[epoch], accuracies)
     np.testing.assert_array_equal(search.steps_, counts)
     np.testing.assert_allclose(search.assignment_, balanced_assignment(accuracies, 60.0))
     assert (accuracies[counts == 0] == 1).all()  # what was never tried keeps its first, best value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -312,9 +313,13 @@ def _times(data: str, records: Sequence[Record], folder: Path, order: Sequence[s
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
-    """Return the points that no cheaper one, and no other of the same cost, reaches in accuracy, cheapest first."""
+    """Return the points that no cheaper one, and no other of the same cost, reaches in accuracy, cheapest first.
+
+    Points without an accuracy, of trainings that diverged, are left out.
+    """
     front: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
+    measured = [point for point in points if math.isfinite(point.accuracy)]
+    for point in sorted(measured, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
     return front
@@ -325,13 +330,13 @@ def fronts(points: Sequence[Point], default: str, xlabel: str, ylabel: str = "te
     """Return accuracy over cost, with the front of those that no cheaper one beats; of many, only these are named.
 
     Args:
-        points: The placements, accuracies in per cent.
+        points: The placements, accuracies in per cent; those that are NaN are not drawn.
         default: Name of the usual one.
         xlabel: What the cost is, with its unit.
         ylabel: What the accuracy is of.
     """
     figure, axes = single_figure(height=3.6)
-    best = pareto(points)
+    points, best = [point for point in points if math.isfinite(point.accuracy)], pareto(points)
     axes.plot([point.cost for point in best], [point.accuracy for point in best], color=SUBJECT, linewidth=1.4)
     for point in points:
         _draw_point(axes, point, SUBJECT if point in best else CONTROL, hollow=point.name == default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -39,9 +40,10 @@ def draw_search(found: Comparison, folder: Path) -> tuple[str, ...]:
 def _pictures(found: Comparison) -> Iterator[tuple[str, Drawing]]:
     yield "assignment.png", _assignment(found)
     searched = found.searched
-    names = [each.name for each in searched]
     if found.brute_forced:
-        truth, scores = ([100 * value for value in values] for values in _alone_and_shared(searched))
+        measured = [each for each in searched if math.isfinite(each.test)]
+        names = [each.name for each in measured]
+        truth, scores = ([100 * value for value in values] for values in _alone_and_shared(measured))
         panel = Panel(f"M = {found.models.shape[1]}", np.array(truth), np.array(scores), lit=True)
         yield "shared.png", scatter([panel], names)
     default = "" if found.default is None else blocks_text(found.default)
@@ -58,9 +60,12 @@ def _pictures(found: Comparison) -> Iterator[tuple[str, Drawing]]:
 def _assignment(found: Comparison) -> Drawing:
     scores = np.array([each.score for each in found.searched])
     rows = np.sort(np.argsort(-scores, kind="stable")[:ROWS])
-    return heat_maps(
+    drawing = heat_maps(
         found.assignment[rows], found.steps[rows].astype(np.float64), [found.searched[row].name for row in rows]
     )
+    if len(rows) < len(found.searched):
+        drawing.suptitle(f"The {len(rows)} placements with the best scores, of {len(found.searched):,}", fontsize=9)
+    return drawing
 
 
 def _alone_and_shared(searched: Sequence[Placement]) -> tuple[list[float], list[float]]:
