@@ -8,7 +8,7 @@ What was recorded is brought to one form before anybody learns from it:
 - The angle was recorded at 50 Hz and stretched to 1000 in most files of the healthy group and in none of the other, so
   that its smallest steps alone tell the groups apart: everything is brought to 50 Hz.
 - The goniometer's sign differs between men, and for one man between recordings: each recording's larger excursion is
-  made positive.
+  made positive. That takes no label, but the whole recording, which a stream does not have.
 - Recordings of two men that are the same in every row: the copy is left out, and both men count as one.
 """
 
