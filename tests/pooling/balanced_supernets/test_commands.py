@@ -14,13 +14,25 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from scipy.stats import kendalltau
 
-from cenote.pooling import PoolingSearch, PosetPool2d, blocks_to_config, count_flops, pool_configs
+import cenote
+from cenote.errors import ArgumentError
+from cenote.pooling import (
+    PoolingSearch,
+    PosetPool2d,
+    blocks_to_config,
+    count_flops,
+    pool_configs,
+    training_memory,
+)
 from cenote.pooling.balanced_supernets.commands import _sentences
 from cenote.pooling.balanced_supernets.commands import job as jobs
+from cenote.pooling.balanced_supernets.commands.images import OwnImages
 from cenote.pooling.balanced_supernets.commands.wishes import Wishes
 from cenote.pooling.balanced_supernets.comparing import Alone, Comparison, Cost, Placement
-from cenote.pooling.balanced_supernets.naming import pool_named, units_named
+from cenote.pooling.balanced_supernets.mixture import Mixture
+from cenote.pooling.balanced_supernets.naming import library_of, pool_named, units_named
 from cenote.pooling.balanced_supernets.supernet import pooled_network
 from tests.pooling.balanced_supernets.problem import WIDTHS
 from tests.pooling.balanced_supernets.problem import resnet_units as units
@@ -53,6 +65,14 @@ def flat_unpooled(channels, classes):
 
 def three_channels():
     return nn.Conv2d(3, 3, 2, 2, groups=3)
+
+class Own(nn.Sequential):
+    def __init__(self, channels, classes):
+        super().__init__(*resnet_units((4, 4, 8, 8), channels=channels, classes=classes))
+
+class Doubled(Own):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
 @dataclass
 class Widths:
@@ -137,6 +157,7 @@ def test_a_search_leaves_a_report_the_weights_of_the_pick_and_pictures(compared:
     assert sum(model["steps"] for row in found["placements"] for model in row["models"]) == 4
     assert found["pick"] == max(found["placements"], key=lambda row: row["shared_accuracy"])["blocks"]
     assert found["asked"]["retrainings"] == 2
+    assert found["cenote"] == cenote.__version__
     network = pooled_network(units(WIDTHS, classes=2), blocks_to_config(found["pick"]))
     network.load_state_dict(load_file(out / "network.safetensors"))
 
@@ -154,21 +175,59 @@ def test_the_default_and_the_best_of_the_brute_force_are_those_of_the_report(com
     assert f"Pick {pick}:" in printed
     tests = {tuple(row["blocks"]): np.mean([each["test"] for each in row["alone"]]) for row in found["placements"]}
     assert found["ranking"]["regret"]["value"] == pytest.approx(max(tests.values()) - tests[tuple(found["pick"])])
-    line = next(line for line in printed.splitlines() if line.startswith(pick))
-    assert f"{100 * tests[tuple(found['pick'])]:.1f}" in line
-    assert "pick" in line
+    (line,) = (line for line in printed.splitlines() if line.startswith(pick))
+    row = next(row for row in found["placements"] if row["blocks"] == found["pick"])
+    roles = "pick, best alone" if found["best_of_brute_force"] == found["pick"] else "pick"
+    assert line.split(maxsplit=9) == [
+        pick, f"{row['flops'] / 1e6:,.2f}", "M", f"{row['latency_ms']:.2f}", "ms",
+        f"{100 * row['shared_accuracy']:.1f}", "%", f"{100 * tests[tuple(found['pick'])]:.1f}", "%", roles,
+    ]  # fmt: skip
 
 
-def test_networks_alone_are_those_of_the_python_interface(compared: tuple[str, Path]) -> None:
-    """The weights of the pick are what an equal PoolingSearch starts from, trained on."""
+def test_every_way_to_select_is_in_the_report(compared: tuple[str, Path]) -> None:
+    found = report(compared[1])
+    assert list(found["selections"]) == ["best_model", "mean", "expected"]
+    truth = [np.mean([each["test"] for each in row["alone"]]) for row in found["placements"]]
+    for row in found["placements"]:
+        accuracies, shares = ([model[key] for model in row["models"]] for key in ("accuracy", "assignment"))
+        assert row["scores"] == pytest.approx(
+            {"best_model": max(accuracies), "mean": np.mean(accuracies), "expected": np.dot(accuracies, shares)}
+        )
+    for way, each in found["selections"].items():
+        scores = [row["scores"][way] for row in found["placements"]]
+        assert each["pick"] == found["placements"][int(np.argmax(scores))]["blocks"]
+        assert each["ranking"]["regret"]["value"] == pytest.approx(max(truth) - truth[int(np.argmax(scores))])
+        kendall = each["ranking"]["kendall"]["value"]
+        assert (math.nan if kendall is None else kendall) == pytest.approx(
+            kendalltau(scores, truth).statistic, nan_ok=True
+        )
+    assert found["selections"]["mean"]["ranking"] == found["ranking"]
+
+
+def test_what_the_search_holds_is_said_before_it_begins(compared: tuple[str, Path]) -> None:
+    network = pooled_network(units(WIDTHS, classes=2), blocks_to_config((2, 1, 1))).train()
+    memory = training_memory(network, (8, 3, 8, 8), models=2)
+    parts = (memory.total, memory.weights + memory.momentum, memory.activations)
+    total, weights, activations = (f"{part / 2**20:,.0f} MiB" for part in parts)
+    assert (
+        f"A step of the search holds up to about {total}: {weights} of weights and momentum of 2 SuperNets, "
+        f"{activations} of activations."
+    ) in " ".join(compared[0].split())
+
+
+def test_networks_alone_are_those_of_the_python_interface(compared: tuple[str, Path], photos: str) -> None:
+    """An equal ``PoolingSearch`` retrains the pick to the same weights on the same batches."""
     _, out = compared
     found = report(out)
+    asked = {key: value for key, value in found["asked"].items() if key in Wishes.__dataclass_fields__}
+    wishes = Wishes(**{**asked, "data": photos})
+    train, _ = OwnImages.read(wishes, None).loaders(wishes, seed=0)
     search = PoolingSearch(lambda: units(WIDTHS, classes=2), 2, 2)
-    start = search.network(found["pick"]).state_dict()
-    trained = load_file(out / "network.safetensors")
-    assert set(trained) == set(start)
-    assert trained["0.0.weight"].shape == start["0.0.weight"].shape
-    assert 0 < (trained["0.0.weight"] - start["0.0.weight"]).norm() < start["0.0.weight"].norm()
+    trained = search.retrain(train, 2, blocks=tuple(found["pick"])).state_dict()
+    kept = load_file(out / "network.safetensors")
+    assert set(kept) == set(trained)
+    for name, weights in trained.items():
+        torch.testing.assert_close(kept[name], weights.contiguous(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("where", ["search", "network", "pictures"])
@@ -199,7 +258,10 @@ def test_a_search_that_was_killed_goes_on_and_ends_alike(
     assert "where-to-pool.json" not in files(out)
     assert "started.json" in files(out)
     assert "holds a search with another seed: 0 then, 1 now" in refused(*arguments, "--seed", "1")
-    call(*arguments)
+    with monkeypatch.context() as patch:
+        if where != "search":  # its ranking was kept
+            patch.setattr(Mixture, "evaluate", _interrupted)
+        call(*arguments)
     whole = compared[1]
     assert files(out) == files(whole)
     assert (out / "network.safetensors").read_bytes() == (whole / "network.safetensors").read_bytes()
@@ -246,8 +308,13 @@ def test_a_named_data_set_and_a_fixed_network(network: str, tmp_path: Path) -> N
     )  # fmt: skip
     found = report(tmp_path)
     assert found["default"] == [2, 2]
+    assert found["library"] is None
     assert all(len(row["models"]) == 1 for row in found["placements"])
-    assert "Default [2,2]:" in printed or "It is the default." in printed
+    alone = {tuple(row["blocks"]): row["alone"][0]["test"] for row in found["placements"] if row["alone"]}
+    assert set(alone) == {tuple(found["pick"]), (2, 2)}
+    words = f"Default [2,2]: {100 * alone[2, 2]:.1f} %." if found["pick"] != [2, 2] else "It is the default."
+    assert words in printed
+    assert f"all {len(found['placements'])} placements alone, with --brute-force, would take about" in printed
 
 
 def test_a_head_that_fits_pooled_maps_alone_is_taken(network: str) -> None:
@@ -266,6 +333,26 @@ def test_networks_of_the_libraries_take_grey_images_and_as_many_classes_as_there
         weights = [next(each.units.parameters()) for each in (first, second)]
         assert weights[0].shape[1] == 1
         assert not torch.equal(*weights)
+
+
+def test_a_name_can_say_its_library() -> None:
+    assert [library_of(name) for name in ("resnet18", "timm:resnet18", "torchvision:resnet18", "resnet10t")] == [
+        "torchvision", "timm", "torchvision", "timm",
+    ]  # fmt: skip
+    for name in ("torchvision:resnet10t", "timm:absent", "file.py:resnet18", "resnet18x"):
+        assert library_of(name) is None
+    images = torch.randn(2, 3, 8, 8)
+    heads = [type(units_named(f"{each}:resnet18", images, 5)().units[-1][0]) for each in ("timm", "torchvision")]
+    assert [head.__module__.partition(".")[0] for head in heads] == ["timm", "torch"]
+
+
+def test_a_sequence_may_be_of_a_class_of_its_own(network: str) -> None:
+    images = torch.randn(2, 3, 8, 8)
+    built = units_named(f"{network}:Own", images, 3, pools=2)().units
+    assert type(built) is torch.nn.Sequential
+    assert len(built) == 5
+    with pytest.raises(ArgumentError, match="Doubled has a forward of its own"):
+        units_named(f"{network}:Doubled", images, 3)
 
 
 def test_a_pooling_of_the_shelf_has_a_name() -> None:
@@ -319,6 +406,7 @@ def test_a_pooling_of_the_shelf_has_a_name() -> None:
         ({"MODEL": "FILE:flat_unpooled"}, "mat1 and mat2 shapes cannot be multiplied"),
         ({"--pooling": "FILE:three_channels"}, "MODEL FILE:units: cannot be built and given images"),
         ({"--device": "no-such"}, "--device no-such cannot be used here"),
+        ({"--supernets": "3000"}, "--supernets 3000: 3 placements in each SuperNet are 9,000 evaluations, and 8,000"),
     ],
 )
 def test_what_does_not_fit_is_said_and_nothing_is_written(
@@ -352,9 +440,21 @@ def test_a_folder_with_a_report_or_a_damaged_state_is_left_alone(
         started.write_text(damage)
         assert "started.json is damaged" in refused(*arguments, "--out", str(tmp_path))
     started.write_text(whole)
-    state = tmp_path / "search.safetensors"
-    state.write_bytes(state.read_bytes()[:100])
-    assert "search.safetensors is damaged" in refused(*arguments, "--out", str(tmp_path))
+    for name, first in (
+        ("ranked.safetensors", None),  # what the search found
+        ("search.safetensors", "ranked.safetensors"),  # the search itself, as long as it has not ended
+        ("alone.json", None),
+        ("under-way.safetensors", "alone.json"),  # a training, as long as it is not over
+    ):
+        path, kept = tmp_path / name, (tmp_path / name).read_bytes()
+        before = (tmp_path / first).read_bytes() if first else b""
+        if first:
+            (tmp_path / first).unlink()
+        path.write_bytes(kept[:100])
+        assert f"{name} is damaged" in refused(*arguments, "--out", str(tmp_path))
+        path.write_bytes(kept)
+        if first:
+            (tmp_path / first).write_bytes(before)
 
 
 def test_a_search_that_diverges_says_so(network: str, photos: str, tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, get_args
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class Comparison:
         steps: Training steps of each, (A, M).
         models: Accuracy of each, (A, M).
         search_seconds: Time of the search.
+        scores: Of each placement that was searched, (A,), by each way to make one of the models' accuracies.
     """
 
     placements: tuple[Placement, ...]
@@ -85,6 +86,7 @@ class Comparison:
     steps: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
     models: FloatArray
     search_seconds: float
+    scores: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -111,6 +113,7 @@ class Comparison:
             steps=search.steps_,
             models=search.score_matrix_,
             search_seconds=search_seconds,
+            scores={way: search.scores(way) for way in get_args(Select)},
         )
 
     @property
@@ -153,17 +156,26 @@ class Comparison:
         scores = [each.score for each in self._converged if each.score is not None]
         return rank_statistics(scores, [each.test for each in self._converged])
 
+    def _statistics_by(self, scores: FloatArray) -> RankStatistics | None:
+        if not self.brute_forced:
+            return None
+        rows = [row for row, each in enumerate(self.searched) if np.isfinite(each.test)]
+        return rank_statistics(scores[rows], [self.searched[row].test for row in rows])
+
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON holds it."""
         rows = {each.blocks: row for row, each in enumerate(self.searched)}
-        found = self.statistics()
         return {
             "pick": list(self.pick),
             "default": self.default and list(self.default),
             "best_of_brute_force": self.best and list(self.best),
             "search_seconds": round(self.search_seconds, 1),
-            "ranking": found and {"kendall": _finite(found.kendall), "spearman": _finite(found.spearman),
-                                  "pearson": _finite(found.pearson), "regret": _finite(found.regret)},
+            "ranking": _ranking(self.statistics()),
+            "selections": {
+                way: {"pick": list(self.searched[int(scores.argmax())].blocks),
+                      "ranking": _ranking(self._statistics_by(scores))}
+                for way, scores in self.scores.items()
+            },
             "placements": [self._row(each, rows.get(each.blocks)) for each in self.placements],
         }  # fmt: skip
 
@@ -173,6 +185,7 @@ class Comparison:
             "flops": placement.cost.flops,
             "latency_ms": round(1e3 * placement.cost.seconds, 4),
             "shared_accuracy": placement.score,
+            "scores": None if row is None else {way: float(scores[row]) for way, scores in self.scores.items()},
             "alone": [
                 {"seed": each.seed, "validation": _or_none(each.validation), "test": _or_none(each.test),
                  "seconds": round(each.seconds, 1)}
@@ -191,6 +204,12 @@ class Comparison:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
+
+
+def _ranking(found: RankStatistics | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {name: _finite(getattr(found, name)) for name in ("kendall", "spearman", "pearson", "regret")}
 
 
 def _finite(estimate: Estimate) -> dict[str, float | None]:

@@ -33,10 +33,10 @@ def units_named(
     """Return a function that builds the units of a named network with new weights at each call.
 
     Args:
-        name: A torchvision name, else a timm name; or ``package.module:function`` or ``file.py:function`` of a function
-            that returns an ``nn.Sequential`` of units and a head, or a ResNet or VGG. It is called with the numbers of
-            channels and classes where it has parameters for them: ``channels``, ``in_chans`` or ``in_channels``, and
-            ``classes`` or ``num_classes``.
+        name: A torchvision name, else a timm name, or with ``torchvision:`` or ``timm:`` before it; or
+            ``package.module:function`` or ``file.py:function`` of a function that returns an ``nn.Sequential`` of units
+            and a head, or a ResNet or VGG. It is called with the numbers of channels and classes where it has
+            parameters for them: ``channels``, ``in_chans`` or ``in_channels``, and ``classes`` or ``num_classes``.
         images: Some images (B, C, H, W).
         classes: Number of classes.
         pools: Number of poolings it is to work with; its earliest and its latest placement are tried.
@@ -46,7 +46,7 @@ def units_named(
         ArgumentError: If there is no such network, or it cannot be built, has no units, or does not take the images.
     """
     channels = images.shape[1]
-    make = _imported("MODEL", name) if ":" in name else _listed(name)
+    make = _listed(name) if library_of(name) or ":" not in name else _imported("MODEL", name)
     options = {
         parameter: classes if parameter.endswith("classes") else channels
         for parameter in ("channels", "in_chans", "in_channels", "classes", "num_classes")
@@ -65,13 +65,29 @@ def units_named(
     return build
 
 
+def library_of(name: str) -> str | None:
+    """Return which library a network is taken of, torchvision or timm; None if of neither, as a function's place."""
+    from torchvision import models
+
+    asked, colon, listed = name.rpartition(":")
+    if asked not in ("", "torchvision", "timm") or (colon and not asked):
+        return None
+    if asked != "timm" and listed in models.list_models(module=models):
+        return "torchvision"
+    if asked != "torchvision" and (timm := _timm()) is not None and timm.is_model(listed):
+        return "timm"
+    return None
+
+
 def _listed(name: str) -> Callable[..., nn.Module]:
     from torchvision import models
 
-    if name in models.list_models(module=models):
-        return lambda num_classes: models.get_model(name, weights=None, num_classes=num_classes)
-    if (timm := _timm()) is not None and timm.is_model(name):
-        return lambda num_classes, in_chans: timm.create_model(name, num_classes=num_classes, in_chans=in_chans)
+    library, listed = library_of(name), name.rpartition(":")[2]
+    if library == "torchvision":
+        return lambda num_classes: models.get_model(listed, weights=None, num_classes=num_classes)
+    timm = _timm()
+    if library == "timm":
+        return lambda num_classes, in_chans: timm.create_model(listed, num_classes=num_classes, in_chans=in_chans)
     places = "torchvision has (timm is not installed)" if timm is None else "torchvision and timm have"
     raise ArgumentError(
         f"MODEL: {places} no model {name!r}; give one of their ResNets or VGGs, such as resnet18, or {_PLACE}"

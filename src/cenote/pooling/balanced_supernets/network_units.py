@@ -150,13 +150,22 @@ def sequence_units(units: nn.Sequential, images: Tensor) -> NetworkUnits:
     """Return a sequence of one's own with its usual placement: a pooling before each unit that has more channels.
 
     Args:
-        units: The units and behind them the head; left in the mode they are in.
+        units: The units and behind them the head; left in the mode they are in. Of a subclass only its modules are
+            taken.
         images: Some images (B, C, H, W).
 
     Raises:
-        ArgumentError: If there is not at least a unit and a head, or they do not take such images.
+        ArgumentError: If there is not at least a unit and a head, they do not take such images, or a subclass calls
+            its modules otherwise than one after the other.
     """
     check_sequence(units)
+    if type(units).forward is not nn.Sequential.forward:
+        raise ArgumentError(
+            f"units: {type(units).__name__} has a forward of its own, but the search calls its modules one after the "
+            "other; return a plain nn.Sequential"
+        )
+    if type(units) is not nn.Sequential:
+        units = nn.Sequential(*units)  # a slice of a subclass would call its __init__
     training, maps, widths = units.training, images, []
     units.eval()
     try:

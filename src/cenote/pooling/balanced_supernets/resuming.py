@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
+from cenote.errors import ArgumentError
 from cenote.pooling.balanced_supernets.mixture import State, state_under
 from cenote.pooling.balanced_supernets.training import (
     Loader,
@@ -47,6 +48,9 @@ def train_resumably(
 
     Returns:
         Whether the training converged; it stops at a loss that is not finite.
+
+    Raises:
+        ArgumentError: If the state is of another network.
     """
     network.to(device).train()
     optimizer, steps = recipe.optimizer(network), epochs * len(train)
@@ -74,5 +78,8 @@ def _state(network: nn.Module, optimizer: SGD, epoch: int) -> State:
 
 
 def _restore(network: nn.Module, optimizer: SGD, state: State) -> None:
-    network.load_state_dict(state_under("network.", state))
-    restore_momentum(optimizer, state_under("momentum.", state))
+    try:
+        network.load_state_dict(state_under("network.", state))
+        restore_momentum(optimizer, state_under("momentum.", state))
+    except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        raise ArgumentError(f"resume: the state is of another network: {error}") from error

@@ -16,6 +16,7 @@ from cenote.lab.wording import counted
 from cenote.pooling.balanced_supernets.commands.job import NETWORK, REPORT, Job
 from cenote.pooling.balanced_supernets.commands.wishes import Wishes
 from cenote.pooling.balanced_supernets.comparing import Comparison, Placement
+from cenote.pooling.balanced_supernets.costs import TrainingMemory
 from cenote.pooling.balanced_supernets.search_pictures import draw_search
 from cenote.pooling.progress import show_progress
 
@@ -28,7 +29,11 @@ _ROWS = 15
 @app.command()
 def where_to_pool(
     model: Annotated[
-        str, typer.Argument(help="A torchvision or timm ResNet or VGG, package.module:function or file.py:function.")
+        str,
+        typer.Argument(
+            help="A torchvision or timm ResNet or VGG, such as resnet18 or timm:resnet18, package.module:function or "
+            "file.py:function."
+        ),
     ],
     pools: Annotated[int, typer.Option(min=1, help="Poolings to be placed between the units.")],
     data: Annotated[str, typer.Option(help="Folder with train/<class>/ and test/<class>/, or a data set's name.")],
@@ -36,7 +41,8 @@ def where_to_pool(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Only placements up to flops=40M, where a multiplication and its addition are two, or latency=2.5ms."
+            help="Only placements up to flops=40M, where a multiplication and its addition are two, or latency=2.5ms, "
+            "the median time of one image on --device."
         ),
     ] = None,
     supernets: Annotated[int, typer.Option(min=1, help="SuperNets in the mixture; 1 is SPOS.")] = 4,
@@ -52,7 +58,9 @@ def where_to_pool(
     retrain_epochs: Annotated[int, typer.Option(min=1, help="Passes of each network that is trained alone.")] = 30,
     retrainings: Annotated[int, typer.Option(min=1, help="Networks of each placement, a seed each.")] = 1,
     images: Annotated[int | None, typer.Option(min=4, help="Training images at most; all by default.")] = None,
-    image_size: Annotated[int, typer.Option(min=2, help="Side that images of a folder are cropped to.")] = 32,
+    image_size: Annotated[
+        int, typer.Option(min=2, help="Side that images of a folder are scaled to, and cropped about the middle.")
+    ] = 32,
     batch_size: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 64,
     learning_rate: Annotated[float, typer.Option(help="Of SGD at the first step; falls to a hundredth.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="Of all weights.")] = 0.0,
@@ -75,12 +83,14 @@ def where_to_pool(
         device,
     )  # fmt: skip
     wishes.check()
+    console = Console(highlight=False, markup=False)
     with show_progress() as progress:
         job = Job(wishes, out, data_root, progress)
+    console.print(_of_memory(job.memory(), wishes), soft_wrap=True)
+    with show_progress() as job.progress:
         found = job.compare(job.search())
     drawn = draw_search(found, out)
     job.close(found)  # last: a folder with the report is a finished one
-    console = Console(highlight=False, markup=False)
     console.print(_table(found))
     for sentence in _sentences(found, wishes):
         console.print(sentence, soft_wrap=True)
@@ -89,6 +99,16 @@ def where_to_pool(
 
 
 # --- what is said ---------------------------------------------------------------------------------------------------
+
+
+def _of_memory(memory: TrainingMemory, wishes: Wishes) -> str:
+    total, weights, activations = (
+        f"{part / 2**20:,.0f} MiB" for part in (memory.total, memory.weights + memory.momentum, memory.activations)
+    )
+    return (
+        f"A step of the search holds up to about {total}: {weights} of weights and momentum of "
+        f"{counted(wishes.supernets, 'SuperNet')}, {activations} of activations."
+    )
 
 
 def _table(found: Comparison) -> Table:

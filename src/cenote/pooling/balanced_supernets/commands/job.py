@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,19 +19,26 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
-from torch import nn
+from torch import Tensor, nn
 
 from cenote import __version__
 from cenote.catalog.files import write_bytes_atomic, write_files_atomic, write_text_atomic
 from cenote.errors import ArgumentError, RunError
 from cenote.pooling.balanced_supernets.balancing import FloatArray
-from cenote.pooling.balanced_supernets.commands.images import OwnImages
+from cenote.pooling.balanced_supernets.commands.images import EpochBatches, OwnImages
 from cenote.pooling.balanced_supernets.commands.wishes import Wishes
 from cenote.pooling.balanced_supernets.comparing import Alone, Comparison, Cost
-from cenote.pooling.balanced_supernets.configurations import Blocks, blocks_text, count_configs
-from cenote.pooling.balanced_supernets.costs import Shape, count_flops, measure_latencies, within
+from cenote.pooling.balanced_supernets.configurations import Blocks, blocks_text, config_to_blocks, count_configs
+from cenote.pooling.balanced_supernets.costs import (
+    Shape,
+    TrainingMemory,
+    count_flops,
+    measure_latencies,
+    training_memory,
+    within,
+)
 from cenote.pooling.balanced_supernets.mixture import State
-from cenote.pooling.balanced_supernets.naming import pool_named, units_named
+from cenote.pooling.balanced_supernets.naming import library_of, pool_named, units_named
 from cenote.pooling.balanced_supernets.resuming import train_resumably
 from cenote.pooling.balanced_supernets.search import PoolingSearch, Select
 from cenote.pooling.balanced_supernets.supernet import check_units, pooled_network
@@ -39,11 +47,16 @@ from cenote.pooling.progress import Progress
 REPORT, NETWORK = "where-to-pool.json", "network.safetensors"
 """What was found, written last; and the weights of the pick."""
 
-STARTED, SEARCH, ALONE, UNDER_WAY = "started.json", "search.safetensors", "alone.json", "under-way.safetensors"
-"""What was asked for and what placements cost, the search, the trainings that are over, and the one under way."""
+STARTED, SEARCH, RANKED = "started.json", "search.safetensors", "ranked.safetensors"
+"""What was asked for and what placements cost, the search between two epochs, and what it found."""
 
-MOST_PLACEMENTS = 2_000
-"""Every placement is built, counted and evaluated in every model; more would not end."""
+ALONE, UNDER_WAY = "alone.json", "under-way.safetensors"
+"""The trainings that are over, and the one under way."""
+
+MOST_PLACEMENTS, MOST_EVALUATED = 2_000, 8_000
+"""Every placement is built, counted and timed, and each within the budget is evaluated in each SuperNet."""
+
+_FOUND = ("score_matrix_", "assignment_", "steps_")
 
 _LATENCY_SECONDS, _REPEATS = 60.0, (3, 15)
 """Time that measuring latencies may take, and the fewest and most measurements of each placement."""
@@ -68,7 +81,7 @@ class Job:
             raise RunError(f"{out} holds a finished search; name another folder with --out, or remove it")
         self.wishes = wishes
         self._out = out
-        self._progress = progress
+        self.progress = progress
         self._images = OwnImages.read(wishes, data_root)
         sample = self._images.sample()
         pool = pool_named(wishes.pooling)
@@ -95,6 +108,7 @@ class Job:
             **dataclasses.asdict(wishes),
             "data": self._images.name,  # a folder may be named in other words
             "data_checksum": self._images.checksum,
+            "library": _library(wishes.model),
             "own_code": _checksum([repr(taken.units), repr(pool), *_own_files(wishes.model, wishes.pooling)]),
         }
         self.costs = self._begin(taken.units)
@@ -114,7 +128,9 @@ class Job:
         if path.exists():
             with _reading(path):
                 started = json.loads(path.read_text(encoding="utf-8"))
-                before, costs = started["asked"], tuple(Cost(**cost) for cost in started["costs"])
+                before, costs = dict(started["asked"]), tuple(Cost(**cost) for cost in started["costs"])
+                if len(costs) != len(self._search.all_configs):
+                    raise ValueError(f"it has the costs of {len(costs)} placements")
             for name, value in self._asked.items():
                 if before.get(name) != value:
                     words = f": {before.get(name)} then, {value} now" if name in vars(self.wishes) else ""
@@ -139,7 +155,7 @@ class Job:
         flops = []
         for network in networks:
             flops.append(count_flops(network, self._shape))
-            self._progress("costs", len(flops), len(networks))
+            self.progress("costs", len(flops), len(networks))
         once = float(np.median(measure_latencies(networks, self._shape, repeats=1), axis=1).sum())
         least, most = _REPEATS
         repeats = int(min(max(_LATENCY_SECONDS / max(once, 1e-9), least), most))
@@ -147,18 +163,33 @@ class Job:
         return tuple(Cost(count, float(each)) for count, each in zip(flops, seconds, strict=True))
 
     def _check_budget(self, costs: Sequence[Cost]) -> None:
-        limit = self.wishes.read_budget()
-        if limit is None:
-            return
-        known = _KnownCosts.of(limit.kind, limit.value, costs)
-        try:
-            within(known, known.values)
-        except ArgumentError as error:
-            raise ArgumentError(f"--budget: {str(error).removeprefix('constraint: ')}") from error
+        limit, count = self.wishes.read_budget(), len(costs)
+        if limit is not None:
+            known = _KnownCosts.of(limit.kind, limit.value, costs)
+            try:
+                count = len(within(known, known.values))
+            except ArgumentError as error:
+                raise ArgumentError(f"--budget: {str(error).removeprefix('constraint: ')}") from error
+        evaluated = count * self.wishes.supernets
+        if evaluated > MOST_EVALUATED:
+            raise ArgumentError(
+                f"--supernets {self.wishes.supernets}: {count:,} placements in each SuperNet are {evaluated:,} "
+                f"evaluations, and {MOST_EVALUATED:,} can be made; take fewer SuperNets or a lower --budget"
+            )
 
     def _constraint(self) -> _KnownCosts | None:
         limit = self.wishes.read_budget()
         return None if limit is None else _KnownCosts.of(limit.kind, limit.value, self.costs)
+
+    def memory(self) -> TrainingMemory:
+        """Return what a step of the search holds at most: with the dearest placement that it keeps."""
+        budget = self._constraint()
+        kept = range(len(self.costs)) if budget is None else within(budget, budget.values)
+        dearest = max(kept, key=lambda index: self.costs[index].flops)
+        network = self._search.network(config_to_blocks(self._search.all_configs[dearest]))
+        network.to(self.wishes.device).train()
+        shape = (self.wishes.batch_size, *self._shape[1:])
+        return training_memory(network, shape, models=self.wishes.supernets)
 
     # --- the search -----------------------------------------------------------------------------------------------
 
@@ -169,22 +200,54 @@ class Job:
             RunError: If the search diverges, or the state that was kept is damaged.
         """
         wishes, start = self.wishes, perf_counter()
-        state = self._kept(SEARCH)
+        if (ranked := self._kept(RANKED, "losses", *_FOUND)) is not None:
+            return self._take(ranked)
+        state = self._kept(SEARCH, "losses")
         before = float(state.pop("seconds")) if state is not None else 0.0
 
         def keep(epoch: int, _: float) -> None:
-            seconds = before + perf_counter() - start
-            self._keep(SEARCH, self._search.state() | {"seconds": torch.tensor(seconds, dtype=torch.float64)})
-            self._progress("search", epoch + 1, wishes.epochs)
+            self._keep(SEARCH, self._search.state() | _seconds(before + perf_counter() - start))
+            self.progress("search", epoch + 1, wishes.epochs)
 
         train, val = self._images.loaders(wishes, wishes.seed)
-        self._search.fit(train, val, wishes.epochs, resume=state, on_epoch=keep)
+        ranking = _Watched(val, wishes.epochs, lambda done: self.progress("ranking", done, len(val)))
+        with self._resuming(SEARCH, state):
+            self._search.fit(train, ranking, wishes.epochs, resume=state, on_epoch=keep)
         if not np.isfinite(self._search.score_matrix_).all():
             raise RunError(
                 f"the search diverged in epoch {len(self._search.losses_)}; take a lower --learning-rate and another "
                 "--out"
             )
-        return before + perf_counter() - start
+        seconds = before + perf_counter() - start
+        found = {name: torch.from_numpy(getattr(self._search, name)) for name in _FOUND}
+        losses = torch.tensor(self._search.losses_, dtype=torch.float64)
+        self._keep(RANKED, found | {"losses": losses} | _seconds(seconds))
+        return seconds
+
+    def _take(self, ranked: State) -> float:
+        """Take over what a search found; its evaluations would take as long again as they did."""
+        budget, configs = self._constraint(), self._search.all_configs
+        kept = range(len(configs)) if budget is None else within(budget, budget.values)
+        shape = (len(kept), self.wishes.supernets)
+        with _reading(self._out / RANKED):
+            for name in _FOUND:
+                if tuple(ranked[name].shape) != shape:
+                    raise ValueError(f"{name} is of shape {tuple(ranked[name].shape)}, needs {shape}")
+                setattr(self._search, name, ranked[name].numpy().copy())
+        self._search.configs_ = tuple(configs[index] for index in kept)
+        self._search.losses_ = tuple(ranked["losses"].tolist())
+        return float(ranked["seconds"])
+
+    @contextmanager
+    def _resuming(self, name: str, state: State | None) -> Iterator[None]:
+        """Name the file of a state that does not fit."""
+        try:
+            yield
+        except ArgumentError as error:
+            if state is None or not str(error).startswith("resume: "):
+                raise
+            path = self._out / name
+            raise RunError(f"{path} is damaged ({error}); remove it to begin that step anew") from error
 
     # --- networks of one placement ----------------------------------------------------------------------------------
 
@@ -214,27 +277,27 @@ class Job:
         return Comparison.of(self._search, select, self.costs, done, self.default, search_seconds)
 
     def _tell(self, what: str, epoch: int) -> None:
-        self._progress(what, epoch + 1, self.wishes.retrain_epochs)
+        self.progress(what, epoch + 1, self.wishes.retrain_epochs)
 
     def _trained(self, blocks: Blocks, seed: int, on_epoch: Callable[[int], None]) -> tuple[Alone, nn.Module]:
         wishes, start = self.wishes, perf_counter()
         train, _ = self._images.loaders(wishes, seed)
         network = self._search.network(blocks, seed=seed)
         name = [*blocks, seed]
-        state = self._kept(UNDER_WAY)
+        state = self._kept(UNDER_WAY, "name", "epoch")
         if state is not None and state["name"].tolist() != name:  # of the one before, which is over
             state = None
         before = float(state["seconds"]) if state is not None else 0.0
 
         def keep(epoch: int, _: float, state: State) -> None:
-            seconds = torch.tensor(before + perf_counter() - start, dtype=torch.float64)
-            self._keep(UNDER_WAY, state | {"name": torch.tensor(name), "seconds": seconds})
+            self._keep(UNDER_WAY, state | {"name": torch.tensor(name)} | _seconds(before + perf_counter() - start))
             on_epoch(epoch)
 
-        converged = train_resumably(
-            network, train, wishes.retrain_epochs, self._search.recipe,
-            seed=seed, device=wishes.device, resume=state, on_epoch=keep,
-        )  # fmt: skip
+        with self._resuming(UNDER_WAY, state):
+            converged = train_resumably(
+                network, train, wishes.retrain_epochs, self._search.recipe,
+                seed=seed, device=wishes.device, resume=state, on_epoch=keep,
+            )  # fmt: skip
         seconds = before + perf_counter() - start
         nan = float("nan")
         val, test = self._images.accuracies(network.eval(), wishes.batch_size) if converged else (nan, nan)
@@ -242,14 +305,15 @@ class Job:
 
     # --- the folder -----------------------------------------------------------------------------------------------
 
-    def _kept(self, name: str) -> State | None:
+    def _kept(self, name: str, *needs: str) -> State | None:
         path = self._out / name
         if not path.exists():
             return None
         with _reading(path):
             state = read_tensors(path.read_bytes())
-            if "seconds" not in state:
-                raise ValueError("it does not say how long it took")
+            for needed in ("seconds", *needs):
+                if needed not in state:
+                    raise ValueError(f"it has no {needed}")
         return state
 
     def _keep(self, name: str, state: State) -> None:
@@ -274,13 +338,14 @@ class Job:
         """Write what was found, and remove what was kept to go on from."""
         made = {
             "cenote": __version__,
+            "library": self._asked["library"],
             "asked": self._asked,
             "images": self._images.as_json(),
             "threads": torch.get_num_threads(),
         }
         report = json.dumps({**made, **found.as_json()}, indent=2, allow_nan=False)
         write_text_atomic(self._out / REPORT, report + "\n")
-        for name in (STARTED, SEARCH, ALONE, UNDER_WAY):
+        for name in (STARTED, SEARCH, RANKED, ALONE, UNDER_WAY):
             (self._out / name).unlink(missing_ok=True)
 
 
@@ -304,6 +369,38 @@ class _KnownCosts:
 
     def __str__(self) -> str:
         return f"{self.words} an image"
+
+
+class _Watched:
+    """Batches that tell how many of them the ranking has seen: those of the epoch behind the last one."""
+
+    def __init__(self, batches: EpochBatches, epochs: int, seen: Callable[[int], None]) -> None:
+        self._batches, self._epochs, self._seen = batches, epochs, seen
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        ranking = self._epoch == self._epochs
+        for done, batch in enumerate(self._batches, 1):
+            yield batch
+            if ranking:
+                self._seen(done)
+
+
+def _seconds(value: float) -> State:
+    return {"seconds": torch.tensor(value, dtype=torch.float64)}
+
+
+def _library(model: str) -> str | None:
+    """The library that a network is of, with its version."""
+    library = library_of(model)
+    return library and f"{library} {importlib.metadata.version(library)}"
 
 
 @contextmanager
