@@ -222,16 +222,19 @@ def draw_assignment(data: str, records: Sequence[Record], folder: Path, *, arm: 
 
 
 @house_style()
-def heat_maps(probabilities: FloatArray, steps: FloatArray, names: Sequence[str]) -> Drawing:
+def heat_maps(probabilities: FloatArray, steps: FloatArray, names: Sequence[str], title: str = "") -> Drawing:
     """Return the assignment (A, M) and the steps (A, M) as two tables of colours and numbers.
 
     Args:
         probabilities: Of each model for each placement.
         steps: Trainings of each placement in each model.
         names: Of the placements.
+        title: Above both.
     """
-    figure = Drawing(figsize=(WIDTH, 0.26 * len(names) + 1.0), layout="constrained")
+    figure = Drawing(figsize=(WIDTH, 0.26 * len(names) + (1.3 if title else 1.0)), layout="constrained")
     FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=9.5)
     shown = ((probabilities, "probability", "{:.2f}", 1.0), (steps, "training steps", "{:.0f}", float(steps.max())))
     for index, (table, title, form, top) in enumerate(shown):
         axes = figure.add_subplot(1, 2, index + 1)
@@ -318,7 +321,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
     Points without an accuracy, of trainings that diverged, are left out.
     """
     front: list[Point] = []
-    measured = [point for point in points if math.isfinite(point.accuracy)]
+    measured = [point for point in points if math.isfinite(point.accuracy)]  # a NaN would keep all dearer ones out
     for point in sorted(measured, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
@@ -326,7 +329,15 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 
 
 @house_style()
-def fronts(points: Sequence[Point], default: str, xlabel: str, ylabel: str = "test accuracy (%)") -> Drawing:
+def fronts(
+    points: Sequence[Point],
+    default: str,
+    xlabel: str,
+    ylabel: str = "test accuracy (%)",
+    *,
+    pick: str = "",
+    over_budget: Sequence[Point] = (),
+) -> Drawing:
     """Return accuracy over cost, with the front of those that no cheaper one beats; of many, only these are named.
 
     Args:
@@ -334,14 +345,29 @@ def fronts(points: Sequence[Point], default: str, xlabel: str, ylabel: str = "te
         default: Name of the usual one.
         xlabel: What the cost is, with its unit.
         ylabel: What the accuracy is of.
+        pick: Name of the one that was picked.
+        over_budget: More of them, which cannot be on the front; a line at its cost where the accuracy is not known.
     """
     figure, axes = single_figure(height=3.6)
     points, best = [point for point in points if math.isfinite(point.accuracy)], pareto(points)
     axes.plot([point.cost for point in best], [point.accuracy for point in best], color=SUBJECT, linewidth=1.4)
+    roles = {name: role for name, role in ((default, "default"), (pick, "pick")) if name}
+    if default and default == pick:
+        roles[pick] = "default and pick"
     for point in points:
         _draw_point(axes, point, SUBJECT if point in best else CONTROL, hollow=point.name == default)
-        if len(points) <= NAMED or point in best or point.name == default:
-            _name_point(axes, point, usual=point.name == default)
+        if len(points) <= NAMED or point in best or point.name in roles:
+            _name_point(axes, point, roles.get(point.name, ""), below=point.name == default)
+    for point in over_budget:
+        role = ", ".join(filter(None, (roles.get(point.name), "over budget")))
+        if math.isfinite(point.accuracy):
+            _draw_point(axes, point, CONTROL, hollow=point.name == default)
+            _name_point(axes, point, role, below=True)
+        else:
+            axes.axvline(point.cost, color=CONTROL, linewidth=1.0, linestyle="--")
+            named = (f"{point.name} ({role})", (point.cost, 0.02))
+            axes.annotate(*named, (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+                          ha="right", fontsize=8, color=INK)  # fmt: skip
     axes.grid()
     axes.margins(x=0.12, y=0.08)
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -355,9 +381,9 @@ def _draw_point(axes: Axes, point: Point, colour: str, *, hollow: bool) -> None:
     )
 
 
-def _name_point(axes: Axes, point: Point, *, usual: bool) -> None:
-    name = f"{point.name} (default)" if usual else point.name
-    beside = (6, -12) if usual else (6, 4)  # of two that lie close, often one is the default
+def _name_point(axes: Axes, point: Point, role: str, *, below: bool) -> None:
+    name = f"{point.name} ({role})" if role else point.name
+    beside = (6, -12) if below else (6, 4)  # of two that lie close, often one is the default
     axes.annotate(name, (point.cost, point.accuracy), beside, textcoords="offset points", fontsize=8, color=INK)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from cenote.lab import plots
-from cenote.pooling.balanced_supernets.comparing import Comparison, Placement
+from cenote.pooling.balanced_supernets.comparing import Comparison, Cost, Placement
 from cenote.pooling.balanced_supernets.configurations import blocks_text
 from cenote.pooling.balanced_supernets.pictures import Panel, Point, fronts, heat_maps, scatter
 
@@ -39,33 +39,35 @@ def draw_search(found: Comparison, folder: Path) -> tuple[str, ...]:
 
 def _pictures(found: Comparison) -> Iterator[tuple[str, Drawing]]:
     yield "assignment.png", _assignment(found)
-    searched = found.searched
+    # What diverged alone has no place in a picture of accuracies alone; the command names it.
+    searched = [each for each in found.searched if not found.brute_forced or math.isfinite(each.test)]
+    names = [each.name for each in searched]
     if found.brute_forced:
-        measured = [each for each in searched if math.isfinite(each.test)]
-        names = [each.name for each in measured]
-        truth, scores = ([100 * value for value in values] for values in _alone_and_shared(measured))
+        truth, scores = ([100 * value for value in values] for values in _alone_and_shared(searched))
         panel = Panel(f"M = {found.models.shape[1]}", np.array(truth), np.array(scores), lit=True)
         yield "shared.png", scatter([panel], names)
     default = "" if found.default is None else blocks_text(found.default)
     kind = "test accuracy, trained alone (%)" if found.brute_forced else "validation accuracy, shared weights (%)"
-    costs = (
-        ("flops.png", "million operations an image", [1e-6 * each.cost.flops for each in searched]),
-        ("latency.png", "milliseconds an image", [1e3 * each.cost.seconds for each in searched]),
+    beyond = [each for each in found.placements if each.score is None and each.blocks == found.default]
+    costs: tuple[tuple[str, str, Callable[[Cost], float]], ...] = (
+        ("flops.png", "million operations an image", lambda cost: 1e-6 * cost.flops),
+        ("latency.png", "milliseconds an image", lambda cost: 1e3 * cost.seconds),
     )
-    for name, xlabel, values in costs:
-        points = [_point(each, cost, alone=found.brute_forced) for each, cost in zip(searched, values, strict=True)]
-        yield name, fronts(points, default, xlabel, kind)
+    for name, xlabel, scaled in costs:
+        points, over = (
+            [_point(each, scaled(each.cost), alone=found.brute_forced) for each in group]
+            for group in (searched, beyond)
+        )
+        yield name, fronts(points, default, xlabel, kind, pick=blocks_text(found.pick), over_budget=over)
 
 
 def _assignment(found: Comparison) -> Drawing:
     scores = np.array([each.score for each in found.searched])
     rows = np.sort(np.argsort(-scores, kind="stable")[:ROWS])
-    drawing = heat_maps(
-        found.assignment[rows], found.steps[rows].astype(np.float64), [found.searched[row].name for row in rows]
+    title = f"best {ROWS} of {len(scores)} placements" if len(scores) > ROWS else ""
+    return heat_maps(
+        found.assignment[rows], found.steps[rows].astype(np.float64), [found.searched[row].name for row in rows], title
     )
-    if len(rows) < len(found.searched):
-        drawing.suptitle(f"The {len(rows)} placements with the best scores, of {len(found.searched):,}", fontsize=9)
-    return drawing
 
 
 def _alone_and_shared(searched: Sequence[Placement]) -> tuple[list[float], list[float]]:
@@ -73,6 +75,7 @@ def _alone_and_shared(searched: Sequence[Placement]) -> tuple[list[float], list[
 
 
 def _point(placement: Placement, cost: float, *, alone: bool) -> Point:
-    values = [each.test for each in placement.alone] if alone else [placement.score or 0.0]
+    shared = math.nan if placement.score is None else placement.score
+    values = [each.test for each in placement.alone] if alone else [shared]
     percent = [100 * value for value in values]
     return Point(placement.name, cost, float(np.mean(percent)), min(percent), max(percent))
