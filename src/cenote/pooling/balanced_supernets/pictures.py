@@ -284,11 +284,17 @@ def draw_fronts(
             file=file,
             title=f"Accuracy and {word} of each placement on {data}",
             caption="All placements have the same weights. Mean test accuracy over seeds with the range of the seeds; "
-            "on the line are those that no cheaper one beats. The default is drawn hollow.",
+            "on the line are those that no cheaper one beats. The default is drawn hollow." + _left_out(points),
             alt=f"Of {len(points)} placements from {min(cost.values()):.3g} to {max(cost.values()):.3g} {xlabel}, no "
             f"cheaper one beats {', '.join(f'{point.name} ({point.accuracy:.1f} %)' for point in front)}.",
         )
     yield _times(data, records, folder, order)
+
+
+def _left_out(points: Sequence[Point]) -> str:
+    """Which placements have no accuracy to be drawn at; nothing where all have one."""
+    names = [point.name for point in points if not math.isfinite(point.accuracy)]
+    return f" Not drawn, as a training diverged: {', '.join(names)}." if names else ""
 
 
 def _times(data: str, records: Sequence[Record], folder: Path, order: Sequence[str]) -> Figure:

@@ -76,6 +76,7 @@ def _alone_and_shared(searched: Sequence[Placement]) -> tuple[list[float], list[
 
 def _point(placement: Placement, cost: float, *, alone: bool) -> Point:
     shared = math.nan if placement.score is None else placement.score
-    values = [each.test for each in placement.alone] if alone else [shared]
+    # A default over the budget may never have been trained.
+    values = [each.test for each in placement.alone] or [math.nan] if alone else [shared]
     percent = [100 * value for value in values]
     return Point(placement.name, cost, float(np.mean(percent)), min(percent), max(percent))
