@@ -33,7 +33,7 @@ from cenote.pooling.balanced_supernets.experiment import (
     derive,
     search_of,
 )
-from cenote.pooling.balanced_supernets.pictures import Point, fronts, heat_maps, pareto
+from cenote.pooling.balanced_supernets.pictures import Point, pareto
 
 TINY = experiment.experiment.presets["tiny"]
 
@@ -245,21 +245,6 @@ def test_the_front_is_what_no_cheaper_placement_reaches() -> None:
     assert [point.name for point in pareto(points)] == ["a", "c", "e"]
     diverged = Point("x", 0, math.nan, math.nan, math.nan)
     assert [point.name for point in pareto([diverged, *points])] == ["a", "c", "e"]
-
-
-def test_pictures_show_the_values_they_are_given() -> None:
-    table = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
-    left, right = heat_maps(table, 10 * table, ["a", "b", "c"]).axes
-    np.testing.assert_array_equal(left.images[0].get_array(), table)
-    np.testing.assert_array_equal(right.images[0].get_array(), 10 * table)
-    assert [text.get_text() for text in left.texts] == ["0.90", "0.10", "0.40", "0.60", "0.20", "0.80"]
-    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b", "c"]
-    points = [Point(name, cost, value, value - 1, value + 1) for name, cost, value in
-              (("a", 1, 50.0), ("b", 2, 40.0), ("c", 3, 60.0), ("d", 0, math.nan))]  # fmt: skip
-    (axes,) = fronts(points, "b", "cost").axes
-    line = axes.lines[0]
-    assert (list(line.get_xdata()), list(line.get_ydata())) == ([1, 3], [50, 60])
-    assert {text.get_text().split()[0] for text in axes.texts} == {"a", "b", "c"}
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cenote.catalog.results import Record
 from cenote.pooling.balanced_supernets.comparing import Alone, Comparison, Cost, Placement
-from cenote.pooling.balanced_supernets.pictures import Point, draw_fronts, pareto
+from cenote.pooling.balanced_supernets.pictures import Point, draw_fronts, fronts, pareto
 from cenote.pooling.balanced_supernets.search_pictures import _pictures
 
 BLOCKS = ((1, 1, 2), (1, 2, 1), (2, 1, 1))
@@ -125,6 +125,9 @@ def test_a_point_without_accuracy_is_not_on_a_front_and_hides_no_other() -> None
     points = [Point(name, cost, accuracy, accuracy, accuracy)
               for name, cost, accuracy in (("a", 1.0, math.nan), ("b", 2.0, 50.0), ("c", 3.0, 60.0))]  # fmt: skip
     assert [point.name for point in pareto(points)] == ["b", "c"]
+    figure = fronts(points, "a", "cost")
+    assert front(figure) == dots(figure) == [(2, 50), (3, 60)]
+    assert texts(figure) == ["b", "c"]
 
 
 def measured(arm: str, metric: str, value: float) -> Record:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from cenote.pooling import PoolingSearch
 from cenote.pooling.balanced_supernets.mixture import State
-from cenote.pooling.balanced_supernets.resuming import as_laid_out, train_resumably
-from cenote.pooling.balanced_supernets.training import Recipe, seed_of
+from cenote.pooling.balanced_supernets.resuming import train_resumably
+from cenote.pooling.balanced_supernets.training import Recipe, momentum_of, restore_momentum, seed_of
 from tests.pooling.balanced_supernets.problem import backbone, images
 
 EPOCHS = 4
@@ -77,8 +77,10 @@ def test_a_training_that_diverges_says_so() -> None:
 
 
 def test_momentum_lies_in_memory_as_its_weight_does() -> None:
-    weight = torch.randn(4, 3, 3, 3).contiguous(memory_format=torch.channels_last)
-    moment = torch.randn(4, 3, 3, 3)
-    laid = as_laid_out(moment, weight)
-    assert laid.stride() == weight.stride() != moment.stride()
+    layer = nn.Conv2d(3, 4, 3, bias=False).to(memory_format=torch.channels_last)
+    optimizer, moment = Recipe().optimizer(layer), torch.randn(4, 3, 3, 3)
+    restore_momentum(optimizer, {"0": moment})
+    (laid,) = (kept["momentum_buffer"] for kept in optimizer.state.values())
+    assert laid.stride() == layer.weight.stride() != moment.stride()
     assert torch.equal(laid, moment)
+    assert torch.equal(momentum_of(optimizer)["0"], moment)

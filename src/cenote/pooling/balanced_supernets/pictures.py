@@ -324,11 +324,11 @@ def _times(data: str, records: Sequence[Record], folder: Path, order: Sequence[s
 def pareto(points: Sequence[Point]) -> list[Point]:
     """Return the points that no cheaper one, and no other of the same cost, reaches in accuracy, cheapest first.
 
-    Points without an accuracy, of trainings that diverged, are left out.
+    Points without an accuracy are left out.
     """
     front: list[Point] = []
-    measured = [point for point in points if math.isfinite(point.accuracy)]  # a NaN would keep all dearer ones out
-    for point in sorted(measured, key=lambda point: (point.cost, -point.accuracy)):
+    known = (point for point in points if math.isfinite(point.accuracy))  # a NaN would keep all dearer ones out
+    for point in sorted(known, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
     return front
