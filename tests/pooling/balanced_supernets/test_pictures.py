@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
+from cenote.catalog.results import Record
 from cenote.pooling.balanced_supernets.comparing import Alone, Comparison, Cost, Placement
-from cenote.pooling.balanced_supernets.pictures import Point, pareto
+from cenote.pooling.balanced_supernets.pictures import Point, draw_fronts, fronts, pareto
 from cenote.pooling.balanced_supernets.search_pictures import _pictures
 
 BLOCKS = ((1, 1, 2), (1, 2, 1), (2, 1, 1))
@@ -105,6 +109,9 @@ def test_a_default_over_the_budget_is_drawn_but_not_on_the_front() -> None:
     assert rounded(dots(shared)) == [(1, 50), (2, 70)]
     assert list(shared.axes[0].lines[-1].get_xdata()) == [3, 3]  # its accuracy with shared weights is not known
     assert "[2,1,1] (default, over budget)" in texts(shared)
+    untrained = pictures(compared((0.5, 0.7, None), (0.4, 0.8, None), default=BLOCKS[2]))["flops.png"]
+    assert rounded(dots(untrained)) == [(1, 40), (2, 80)]
+    assert list(untrained.axes[0].lines[-1].get_xdata()) == [3, 3]
 
 
 def test_what_diverged_alone_is_left_out() -> None:
@@ -118,3 +125,22 @@ def test_a_point_without_accuracy_is_not_on_a_front_and_hides_no_other() -> None
     points = [Point(name, cost, accuracy, accuracy, accuracy)
               for name, cost, accuracy in (("a", 1.0, math.nan), ("b", 2.0, 50.0), ("c", 3.0, 60.0))]  # fmt: skip
     assert [point.name for point in pareto(points)] == ["b", "c"]
+    figure = fronts(points, "a", "cost")
+    assert front(figure) == dots(figure) == [(2, 50), (3, 60)]
+    assert texts(figure) == ["b", "c"]
+
+
+def measured(arm: str, metric: str, value: float) -> Record:
+    return Record(trial="one", data="digits", arm=arm, metric=metric, value=value, seed=0)
+
+
+@pytest.mark.parametrize("first", [50.0, math.nan])
+def test_the_caption_of_a_front_names_what_diverged(first: float, tmp_path: Path) -> None:
+    records = [measured("[1,1,2]", "test_accuracy", first / 100), measured("[1,2,1]", "test_accuracy", 0.75)]
+    records += [measured(name, metric, 1.0 + row) for row, name in enumerate(("[1,1,2]", "[1,2,1]"))
+                for metric in ("flops", "latency_ms")]  # fmt: skip
+    drawn = draw_fronts("digits", records, tmp_path, default="[1,2,1]", order=())
+    for figure in itertools.islice(drawn, 2):  # behind them are the times of searches
+        said = "Not drawn, as a training diverged: [1,1,2]." in figure.caption
+        assert said == math.isnan(first)
+        assert figure.alt.endswith("beats [1,2,1] (75.0 %)." if said else "beats [1,1,2] (50.0 %), [1,2,1] (75.0 %).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -283,11 +284,17 @@ def draw_fronts(
             file=file,
             title=f"Accuracy and {word} of each placement on {data}",
             caption="All placements have the same weights. Mean test accuracy over seeds with the range of the seeds; "
-            "on the line are those that no cheaper one beats. The default is drawn hollow.",
+            "on the line are those that no cheaper one beats. The default is drawn hollow." + _left_out(points),
             alt=f"Of {len(points)} placements from {min(cost.values()):.3g} to {max(cost.values()):.3g} {xlabel}, no "
             f"cheaper one beats {', '.join(f'{point.name} ({point.accuracy:.1f} %)' for point in front)}.",
         )
     yield _times(data, records, folder, order)
+
+
+def _left_out(points: Sequence[Point]) -> str:
+    """Which placements have no accuracy to be drawn at; nothing where all have one."""
+    names = [point.name for point in points if not math.isfinite(point.accuracy)]
+    return f" Not drawn, as a training diverged: {', '.join(names)}." if names else ""
 
 
 def _times(data: str, records: Sequence[Record], folder: Path, order: Sequence[str]) -> Figure:
@@ -320,7 +327,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
     Points without an accuracy are left out.
     """
     front: list[Point] = []
-    known = (point for point in points if np.isfinite(point.accuracy))  # a NaN would keep all dearer ones out
+    known = (point for point in points if math.isfinite(point.accuracy))  # a NaN would keep all dearer ones out
     for point in sorted(known, key=lambda point: (point.cost, -point.accuracy)):
         if not front or point.accuracy > front[-1].accuracy:
             front.append(point)
@@ -340,7 +347,7 @@ def fronts(
     """Return accuracy over cost, with the front of those that no cheaper one beats; of many, only these are named.
 
     Args:
-        points: The placements, accuracies in per cent.
+        points: The placements, accuracies in per cent; those that are NaN are not drawn.
         default: Name of the usual one.
         xlabel: What the cost is, with its unit.
         ylabel: What the accuracy is of.
@@ -348,7 +355,7 @@ def fronts(
         over_budget: More of them, which cannot be on the front; a line at its cost where the accuracy is not known.
     """
     figure, axes = single_figure(height=3.6)
-    best = pareto(points)
+    points, best = [point for point in points if math.isfinite(point.accuracy)], pareto(points)
     axes.plot([point.cost for point in best], [point.accuracy for point in best], color=SUBJECT, linewidth=1.4)
     roles = {name: role for name, role in ((default, "default"), (pick, "pick")) if name}
     if default and default == pick:
@@ -359,7 +366,7 @@ def fronts(
             _name_point(axes, point, roles.get(point.name, ""), below=point.name == default)
     for point in over_budget:
         role = ", ".join(filter(None, (roles.get(point.name), "over budget")))
-        if np.isfinite(point.accuracy):
+        if math.isfinite(point.accuracy):
             _draw_point(axes, point, CONTROL, hollow=point.name == default)
             _name_point(axes, point, role, below=True)
         else:

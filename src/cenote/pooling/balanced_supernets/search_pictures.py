@@ -40,7 +40,7 @@ def draw_search(found: Comparison, folder: Path) -> tuple[str, ...]:
 def _pictures(found: Comparison) -> Iterator[tuple[str, Drawing]]:
     yield "assignment.png", _assignment(found)
     # What diverged alone has no place in a picture of accuracies alone; the command names it.
-    searched = [each for each in found.searched if not found.brute_forced or np.isfinite(each.test)]
+    searched = [each for each in found.searched if not found.brute_forced or math.isfinite(each.test)]
     names = [each.name for each in searched]
     if found.brute_forced:
         truth, scores = ([100 * value for value in values] for values in _alone_and_shared(searched))
@@ -76,6 +76,7 @@ def _alone_and_shared(searched: Sequence[Placement]) -> tuple[list[float], list[
 
 def _point(placement: Placement, cost: float, *, alone: bool) -> Point:
     shared = math.nan if placement.score is None else placement.score
-    values = [each.test for each in placement.alone] if alone else [shared]
+    # A default over the budget may never have been trained.
+    values = [each.test for each in placement.alone] or [math.nan] if alone else [shared]
     percent = [100 * value for value in values]
     return Point(placement.name, cost, float(np.mean(percent)), min(percent), max(percent))
