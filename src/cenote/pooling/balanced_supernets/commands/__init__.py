@@ -103,7 +103,7 @@ def where_to_pool(
 
 def _of_memory(memory: TrainingMemory, wishes: Wishes) -> str:
     total, weights, activations = (
-        f"{part / 2**20:,.0f} MiB" for part in (memory.total, memory.weights + memory.momentum, memory.activations)
+        f"{part / 2**20:,.1f} MiB" for part in (memory.total, memory.weights + memory.momentum, memory.activations)
     )
     return (
         f"A step of the search holds up to about {total}: {weights} of weights and momentum of "
