@@ -208,7 +208,7 @@ def test_what_the_search_holds_is_said_before_it_begins(compared: tuple[str, Pat
     network = pooled_network(units(WIDTHS, classes=2), blocks_to_config((2, 1, 1))).train()
     memory = training_memory(network, (8, 3, 8, 8), models=2)
     parts = (memory.total, memory.weights + memory.momentum, memory.activations)
-    total, weights, activations = (f"{part / 2**20:,.0f} MiB" for part in parts)
+    total, weights, activations = (f"{part / 2**20:,.1f} MiB" for part in parts)
     assert (
         f"A step of the search holds up to about {total}: {weights} of weights and momentum of 2 SuperNets, "
         f"{activations} of activations."
