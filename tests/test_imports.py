@@ -32,12 +32,12 @@ MAY_IMPORT = {
     "shelf": frozenset({"catalog"}),
     "paper": frozenset({"method"}),
     "method": frozenset({"errors", "paper", "method"}),
-    "experiment": frozenset({"errors", "catalog", "lab", "paper", "method", "experiment"}),
+    "experiment": frozenset({"cenote", "errors", "catalog", "lab", "paper", "method", "experiment"}),
 }
 """What the modules of a group may import of cenote.
 
 ``shelf`` is a shelf's ``__init__``, ``paper`` a paper's, ``method`` the modules of a paper or of a shelf, and
-``experiment`` a paper's experiment, commands and pictures. A method is imported from its module, not through its shelf:
+``experiment`` a paper's experiment, its settings, commands and pictures. A method is imported from its module, not through its shelf:
 the shelf is lazy, so the method's fingerprint could not follow.
 """
 
@@ -128,7 +128,9 @@ def group_of(module: str) -> str:
     is_room = (PACKAGE / parts[0] / parts[1] / "card.toml").is_file()
     if is_room and len(parts) == 2:
         return "paper"
-    return "experiment" if is_room and re.fullmatch("experiment|commands|(.*_)?pictures", parts[2]) else "method"
+    return (
+        "experiment" if is_room and re.fullmatch("experiment|settings|commands|(.*_)?pictures", parts[2]) else "method"
+    )
 
 
 ALL = [found for module in MODULES for found in imports_of(module)]

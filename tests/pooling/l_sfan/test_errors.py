@@ -117,6 +117,8 @@ CALLS: tuple[tuple[Callable[[], object], str], ...] = (
         lambda: WindowStream(SummaryLogistic(), 9, 1, Standardization.of(X)).push(np.zeros((2, 2))),
         r"frames: got shape \(2, 2\), allowed is \(T, 3\)",
     ),
+    (lambda: WindowStream(SummaryLogistic(), True, 1), "length: got True"),
+    (lambda: WindowStream(SummaryLogistic(), 9, True), "step: got True"),
     (lambda: WindowStream(SummaryLogistic(), 0, 1), "length: got 0"),
     (lambda: WindowStream(SummaryLogistic(), 1, 0), "step: got 0"),
     (lambda: WindowStream(SummaryLogistic(), 9, 1).push([1.0]), r"frames: got shape \(1,\), allowed is \(T, S\)"),

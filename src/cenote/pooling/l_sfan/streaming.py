@@ -35,7 +35,7 @@ class WindowStream:
         normalization: What the model's training windows were normalised with; None if they were not.
 
     Raises:
-        ArgumentError: If length or step is below 1.
+        ArgumentError: If length or step is not a whole number from 1.
 
     Example:
         >>> class Mean:
@@ -53,7 +53,7 @@ class WindowStream:
 
     def __init__(self, model: Classifier, length: int, step: int, normalization: Standardization | None = None) -> None:
         for name, value in (("length", length), ("step", step)):
-            if not isinstance(value, Integral) or value < 1:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ArgumentError(f"{name}: got {value}, allowed is a whole number from 1")
         self.model = model
         self.length = length
