@@ -37,8 +37,8 @@ MAY_IMPORT = {
 """What the modules of a group may import of cenote.
 
 ``shelf`` is a shelf's ``__init__``, ``paper`` a paper's, ``method`` the modules of a paper or of a shelf, and
-``experiment`` a paper's experiment, its settings, commands and pictures. A method is imported from its module, not through its shelf:
-the shelf is lazy, so the method's fingerprint could not follow.
+``experiment`` a paper's experiment, its settings, commands and pictures. A method is imported from its module, not
+through its shelf: the shelf is lazy, so the method's fingerprint could not follow.
 """
 
 MAY_LOAD = {"cenote.site.embedding.export": {"numpy", "torch"}}
