@@ -151,10 +151,7 @@ class Comparison:
 
         Where all scores or all accuracies are equal a correlation is NaN.
         """
-        if not self.brute_forced:
-            return None
-        scores = [each.score for each in self._converged if each.score is not None]
-        return rank_statistics(scores, [each.test for each in self._converged])
+        return self._statistics_by(np.array([each.score for each in self.searched], np.float64))
 
     def _statistics_by(self, scores: FloatArray) -> RankStatistics | None:
         if not self.brute_forced:

@@ -181,11 +181,14 @@ class Job:
         limit = self.wishes.read_budget()
         return None if limit is None else _KnownCosts.of(limit.kind, limit.value, self.costs)
 
+    def _within_budget(self) -> Sequence[int]:
+        """Return the positions of the placements that are searched."""
+        budget = self._constraint()
+        return range(len(self.costs)) if budget is None else within(budget, budget.values)
+
     def memory(self) -> TrainingMemory:
         """Return what a step of the search holds at most: with the dearest placement that it keeps."""
-        budget = self._constraint()
-        kept = range(len(self.costs)) if budget is None else within(budget, budget.values)
-        dearest = max(kept, key=lambda index: self.costs[index].flops)
+        dearest = max(self._within_budget(), key=lambda index: self.costs[index].flops)
         network = self._search.network(config_to_blocks(self._search.all_configs[dearest]))
         network.to(self.wishes.device).train()
         shape = (self.wishes.batch_size, *self._shape[1:])
@@ -226,8 +229,7 @@ class Job:
 
     def _take(self, ranked: State) -> float:
         """Take over what a search found; its evaluations would take as long again as they did."""
-        budget, configs = self._constraint(), self._search.all_configs
-        kept = range(len(configs)) if budget is None else within(budget, budget.values)
+        kept, configs = self._within_budget(), self._search.all_configs
         shape = (len(kept), self.wishes.supernets)
         with _reading(self._out / RANKED):
             for name in _FOUND:
