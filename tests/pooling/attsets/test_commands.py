@@ -381,7 +381,7 @@ def test_a_damaged_network_is_named(trained: Path, folder: Path, tmp_path: Path)
     (copy / "network.safetensors").write_bytes(weights)
     config = json.loads((copy / "network.json").read_text())
     (copy / "network.json").write_text(json.dumps(config | {"format": 2}))
-    assert "has format 2, needs 1" in refused("run", str(copy), str(folder), "--out", str(out))
+    assert "has format 2, this version reads 1" in refused("run", str(copy), str(folder), "--out", str(out))
     config["plan"]["features"] = 9
     (copy / "network.json").write_text(json.dumps(config))
     assert "is damaged" in refused("run", str(copy), str(folder), "--out", str(out))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
 from cenote.errors import ArgumentError
@@ -18,7 +17,7 @@ from cenote.pooling.l_sfan.network import LSFAN
 from cenote.pooling.l_sfan.standardization import Standardization
 from cenote.pooling.l_sfan.streaming import WindowStream
 from cenote.pooling.l_sfan.training import WindowClassifier
-from cenote.pooling.trained_folder import reading_trained
+from cenote.pooling.trained_folder import read_trained, reading_trained, with_tuples
 
 CONFIG, TENSORS = "recogniser.json", "recogniser.safetensors"
 
@@ -105,13 +104,8 @@ def load_recogniser(folder: str | Path) -> Recogniser:
     """
     folder = Path(folder)
     with reading_trained("folder", "recogniser", folder):
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = read_tensors((folder / TENSORS).read_bytes())
-        if config["format"] != _FORMAT:
-            raise ArgumentError(
-                f"folder: {folder / CONFIG} has format {config['format']}, this version reads {_FORMAT}"
-            )
-        design = _design(config["design"])
+        config, tensors = read_trained("folder", folder, CONFIG, TENSORS, _FORMAT)
+        design = Design(**with_tuples(config["design"]))
         module = design.untrained()
         module.load_state_dict(
             {name.removeprefix("network."): each for name, each in tensors.items() if name.startswith("network.")}
@@ -121,9 +115,3 @@ def load_recogniser(folder: str | Path) -> Recogniser:
             raise ArgumentError(f"folder: {folder} normalises {len(normalization.mean)} sensors, not those it names")
     module.eval().requires_grad_(False)
     return Recogniser(design, module, normalization)
-
-
-def _design(values: dict[str, Any]) -> Design:
-    """A design from what JSON made of it: its lists are tuples."""
-    typed: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in values.items()}
-    return Design(**typed)

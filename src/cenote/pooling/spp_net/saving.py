@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from cenote.errors import ArgumentError
 from cenote.pooling.spp_net.detector import SPPDetector
 from cenote.pooling.spp_net.heads import BoxRegression, LinearSVMHead, SoftmaxHead
 from cenote.pooling.spp_net.training import DetectorSettings, StackedSVM, convolutions_of, empty_detector
-from cenote.pooling.trained_folder import reading_trained
+from cenote.pooling.trained_folder import read_trained, reading_trained, with_tuples
 
 CONFIG, TENSORS = "detector.json", "detector.safetensors"
 
@@ -56,20 +55,9 @@ def load_detector(folder: str | Path) -> SPPDetector:
     """
     folder = Path(folder)
     with reading_trained("folder", "detector", folder):
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = read_tensors((folder / TENSORS).read_bytes())
-        if config["format"] != _FORMAT:
-            raise ArgumentError(
-                f"folder: {folder / CONFIG} has format {config['format']}, this version reads {_FORMAT}"
-            )
-        settings = settings_from(config["settings"])
+        config, tensors = read_trained("folder", folder, CONFIG, TENSORS, _FORMAT)
+        settings = DetectorSettings(**with_tuples(config["settings"]))
         return _rebuilt(config, settings, tensors)
-
-
-def settings_from(values: dict[str, Any]) -> DetectorSettings:
-    """Return settings from what JSON made of them: its lists are tuples."""
-    typed: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in values.items()}
-    return DetectorSettings(**typed)
 
 
 def _rebuilt(config: dict[str, Any], settings: DetectorSettings, tensors: dict[str, Tensor]) -> SPPDetector:

@@ -6,17 +6,16 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
-from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
 from cenote.errors import ArgumentError
 from cenote.pooling.attsets.attention import AttSets
 from cenote.pooling.attsets.networks import ViewNetwork, small_halves
 from cenote.pooling.attsets.r2n2 import FEATURES, GRID_SIDE, IMAGE_SIDE, R2N2Decoder, R2N2Encoder
-from cenote.pooling.trained_folder import reading_trained
+from cenote.pooling.trained_folder import read_trained, reading_trained, with_tuples
 
 CONFIG, TENSORS = "network.json", "network.safetensors"
 
@@ -88,11 +87,8 @@ def load_network(folder: Path) -> Trained:
         ArgumentError: If a file is missing, damaged or of another format.
     """
     with reading_trained("network", "network", folder):
-        config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        tensors = read_tensors((folder / TENSORS).read_bytes())
-        if config["format"] != _FORMAT:
-            raise ArgumentError(f"network: {folder / CONFIG} has format {config['format']}, needs {_FORMAT}")
-        plan = Plan(**{**config["plan"], "widths": tuple(config["plan"]["widths"])})
+        config, tensors = read_trained("network", folder, CONFIG, TENSORS, _FORMAT)
+        plan = Plan(**with_tuples(config["plan"]))
         network = plan.build()
         network.load_state_dict(tensors)
         return Trained(network.eval().requires_grad_(False), plan, float(config["threshold"]))
