@@ -10,24 +10,29 @@ many papers take long. Recall@10 is the share of queries whose paper is among th
 share, and hybrid search is held against the better of the other two, query by query. Each of the 200 papers is also
 looked for by its exact title, which must come first. SQLite and PostgreSQL have text indexes of their own, so each is
 measured by itself: in SQLite by default, else in an empty database that is named (Debian's ``pg_virtualenv`` makes one
-that lasts as long as the command).
+that lasts as long as the command). With ``--vectors FILE`` the papers' vectors are kept for the next run.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
 import random
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from cenote.catalog.files import write_bytes_atomic
 from cenote.catalog.settings import EnvironmentSettings
 from cenote.lab.intervals import PairedT, rate_interval
 from cenote.site.embedding.export import export_encoder
@@ -53,6 +58,9 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="Threads of the encoder while papers are embedded.")] = 2,
     seed: Annotated[int, typer.Option(help="Which other papers are searched.")] = 0,
     database: Annotated[str | None, typer.Option(help="Address of an empty database, such as postgresql:///x.")] = None,
+    vectors: Annotated[
+        Path | None, typer.Option(help="File (.npz) that keeps the papers' vectors: read if it is there, then written.")
+    ] = None,
 ) -> None:
     """Print recall@10 of each way of searching, and how many exact titles come first."""
     console = Console(width=110)
@@ -63,7 +71,7 @@ def main(
     asked = [json.loads(line) for line in QUERIES.read_text(encoding="utf-8").splitlines()]
     chosen = _papers(source, {each["id"] for each in asked}, papers, random.Random(seed))
     with tempfile.TemporaryDirectory() as folder, _empty_store(database, Path(folder)) as store:
-        search = _stock(store, Path(folder), chosen, threads, console)
+        search = _stock(store, Path(folder), chosen, threads, vectors, console)
         used = [each for each in asked if each["split"] == split]
         found = {mode: np.array([_is_found(search, each, mode) for each in used], float) for mode in Mode}
         wanted = {each["id"] for each in asked}
@@ -95,19 +103,49 @@ def _empty_store(address: str | None, folder: Path) -> Database:
     return database
 
 
-def _stock(database: Database, home: Path, chosen: list[Paper], threads: int, console: Console) -> Search:
+class _Remembering:
+    """Encodes what it has not met, and keeps all vectors in a file, so that a second store is stocked in a minute."""
+
+    def __init__(self, encoder: Encoder, file: Path | None) -> None:
+        self._encoder = encoder
+        self._file = file
+        self._known: dict[str, npt.NDArray[np.float32]] = {}
+        if file and file.exists():
+            with np.load(file) as kept:
+                if kept["encoder"] == encoder.description.name:
+                    self._known = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        if any(key not in self._known for key in keys):
+            self._known |= zip(keys, self._encoder.encode(texts), strict=True)
+        return np.stack([self._known[key] for key in keys])
+
+    def keep(self) -> None:
+        if self._file:
+            buffer = io.BytesIO()
+            texts, kept = list(self._known), np.stack(list(self._known.values()))
+            np.savez(buffer, encoder=self._encoder.description.name, texts=texts, vectors=kept)
+            write_bytes_atomic(self._file, buffer.getvalue())
+
+
+def _stock(
+    database: Database, home: Path, chosen: list[Paper], threads: int, vectors: Path | None, console: Console
+) -> Search:
     """Save the papers and give each its vector."""
     encoder = Encoder(export_encoder(home), threads=threads)
+    remembering = _Remembering(encoder, vectors)
     for start in range(0, len(chosen), 1000):
         with database.write() as connection:
             save_papers(connection, chosen[start : start + 1000])
     with console.status("embedding") as status:
         embed_papers(
             database,
-            encoder,
+            remembering,
             encoder.description.name,
             on_progress=lambda done: status.update(f"embedded {done.done:,} of {done.total:,}"),
         )
+    remembering.keep()
     return Search(database, home=home, tags={})
 
 

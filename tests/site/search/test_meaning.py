@@ -19,14 +19,14 @@ from cenote.site.embedding.worker import embed_papers
 from cenote.site.papers import Paper
 from cenote.site.search import Filters, Mode, Search
 from cenote.site.search import vectors as vectors_in_memory
-from cenote.site.search.encoder import Encoder, pooled
+from cenote.site.search.encoder import QUANTIZED, Encoder, pooled
 from cenote.site.search.fusing import best_first, fuse
 from cenote.site.search.meaning import closest
 from cenote.site.search.vectors import Snapshot, Vectors
 from cenote.site.store.database import Database
 from cenote.site.store.saving import save_papers
 from cenote.site.store.tables import papers, vectors
-from tests.site.tiny_encoder import Looks, write_encoder
+from tests.site.tiny_encoder import MEANINGS, Looks, write_encoder, write_model
 
 from .conftest import PAPERS, TAGS
 
@@ -65,6 +65,19 @@ def test_a_damaged_encoder_turns_search_by_meaning_off(stocked: Database, encode
     assert found.mode is Mode.KEYWORD
     assert "cenote embed --export" in found.note
     assert found.hits
+
+
+def test_queries_are_read_by_the_quantized_model(stocked: Database, encoder_home: Path) -> None:
+    folder = encoder_home / "encoder"
+    embed_papers(stocked, Looks(), "tiny")
+    write_model(folder / QUANTIZED, np.roll(MEANINGS, 1, axis=0))  # each word means what the one before it does
+    search = Search(stocked, home=encoder_home, tags={})
+    texts = ["signals", "posets"]
+    assert [ids(search, text, mode=Mode.SEMANTIC)[0] for text in texts] == [EPIDEMICS, FILTERING]
+    np.testing.assert_allclose(Encoder(folder).encode(texts), Looks().encode(texts), atol=1e-6)
+    (folder / QUANTIZED).write_bytes(b"{}")
+    found = Search(stocked, home=encoder_home, tags={}).find("posets")
+    assert (found.mode, "is damaged" in found.note) == (Mode.KEYWORD, True)
 
 
 def test_without_vectors_search_by_meaning_is_off(stocked: Database, encoder_home: Path) -> None:

@@ -70,7 +70,7 @@ class Meaning:
         from cenote.site.search.encoder import FOLDER, Encoder
 
         try:
-            encoder = Encoder(self._home / FOLDER)
+            encoder = Encoder(self._home / FOLDER, quantized=True)
         except StorageError as error:
             self._ready = None
             self._wrong = f"Search by meaning is off: {error}; `cenote embed --export` makes it anew."

@@ -100,12 +100,16 @@ class Search:
         close, mode, note = self._by_meaning(connection, query, where, mode)
         by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)
         named = self._named(connection, query, where)
-        scores = fuse([by_words[:DEPTH], list(close)])
-        top = max(scores.values(), default=0.0)
-        scores |= {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
+        scores = _scores(by_words, close, named)
+        shown = _on_page(connection, scores, page)
+        if shown is None:  # seldom, so that it is not asked before
+            there = set(fitting(connection, list(close)))
+            close = {number: near for number, near in close.items() if number in there}
+            scores = _scores(by_words, close, named)
+            shown = _on_page(connection, scores, page) or []
         hits = [
             Hit(stored, scores[number], _reasons(stored, query, close.get(number)) if explained else ())
-            for number, stored in _on_page(connection, scores, page)
+            for number, stored in shown
         ]
         more = len(by_words) >= MOST_RANKED or (mode is Mode.SEMANTIC and len(close) >= MOST_CLOSE)
         matched = len({*by_words, *scores})
@@ -114,7 +118,10 @@ class Search:
     def _by_meaning(
         self, connection: Connection, query: Query, where: Where, mode: Mode
     ) -> tuple[dict[int, float], Mode, str]:
-        """Return what is close to the query, and how papers are looked for if there is no search by meaning."""
+        """Return what is close to the query, and how papers are looked for if there is no search by meaning.
+
+        Vectors outlive their papers, so a number may lead nowhere.
+        """
         if mode is Mode.KEYWORD:
             return {}, mode, ""
         ready = self._meaning.ready()
@@ -123,9 +130,7 @@ class Search:
         snapshot = ready.vectors.current(connection)
         if not len(snapshot.numbers):
             return {}, Mode.KEYWORD, NO_VECTORS
-        close = closest(connection, snapshot, ready.encoder.encode([query.text])[0], where)
-        there = set(close if where else fitting(connection, list(close)))  # the vectors of deleted papers stay
-        return {number: near for number, near in close.items() if number in there}, mode, ""
+        return closest(connection, snapshot, ready.encoder.encode([query.text])[0], where), mode, ""
 
     def _close_to(self, connection: Connection, stored: StoredPaper, limit: int) -> dict[int, float]:
         """Return the papers closest in meaning with their similarities, closest first; none without vectors."""
@@ -163,14 +168,26 @@ def _text_index(dialect: str) -> TextIndex[Any]:
     return TsVector()
 
 
-def _on_page(connection: Connection, scores: Mapping[int, float], page: slice) -> list[tuple[int, StoredPaper]]:
-    """Return the papers of a page, best first; of papers with equal scores the identifiers decide."""
+def _scores(by_words: Sequence[int], close: Mapping[int, float], named: Sequence[int]) -> dict[int, float]:
+    """Fuse the two rankings; what the query names comes before everything else."""
+    scores = fuse([by_words[:DEPTH], list(close)])
+    top = max(scores.values(), default=0.0)
+    return scores | {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
+
+
+def _on_page(connection: Connection, scores: Mapping[int, float], page: slice) -> list[tuple[int, StoredPaper]] | None:
+    """Return the papers of a page, best first, or None if one of them is gone.
+
+    Of papers with equal scores the identifiers decide.
+    """
     shown = sorted(scores.values(), reverse=True)[page]
     if not shown:
         return []
     # Identifiers are read of no more papers than can be on the page.
     among_them = {number: score for number, score in scores.items() if shown[-1] <= score <= shown[0]}
     found = find_papers(connection, among_them)
+    if len(found) < len(among_them):
+        return None
     numbers = best_first(among_them, {number: stored.paper.id for number, stored in found.items()})
     before = sum(score > shown[0] for score in scores.values())
     return [(number, found[number]) for number in numbers[page.start - before : page.stop - before]]
