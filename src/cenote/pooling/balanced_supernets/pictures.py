@@ -16,6 +16,8 @@ from matplotlib.figure import Figure as Drawing
 
 from cenote.catalog.results import Figure, Record
 from cenote.lab import plots
+from cenote.lab.labels import Point as Mark
+from cenote.lab.labels import label_points
 from cenote.lab.style import BASELINE, CONTROL, INK, QUIET, SUBJECT, WIDTH, house_style, single_figure, ticks
 from cenote.pooling.balanced_supernets import published
 from cenote.pooling.balanced_supernets.configurations import blocks_text
@@ -169,9 +171,6 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
     for index, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.scatter(panel.truth, panel.scores, s=16, color=SUBJECT if panel.lit else BASELINE, zorder=3)
-        if len(names) <= NAMED:
-            for name, x, y in zip(names, panel.truth, panel.scores, strict=True):
-                axes.annotate(name, (x, y), (3, 3), textcoords="offset points", fontsize=6.5, color=QUIET)
         axes.set_title(f"{panel.title}: τ = {_tau(panel)}", pad=4)
         axes.grid()
         axes.margins(0.12)
@@ -179,6 +178,11 @@ def scatter(panels: Sequence[Panel], names: Sequence[str]) -> Drawing:
         axes.yaxis.set_major_locator(ticks(5))
     figure.supxlabel("accuracy trained alone (%)", fontsize=9.5)
     figure.supylabel("accuracy with shared weights (%)", fontsize=9.5)
+    if len(names) <= NAMED:
+        figure.draw_without_rendering()
+        for axes, panel in zip(figure.axes, panels, strict=True):
+            dots = zip(names, panel.truth.tolist(), panel.scores.tolist(), strict=True)
+            label_points(axes, {name: Mark(x, y, QUIET) for name, x, y in dots}, size=6.5)
     return figure
 
 
@@ -360,23 +364,25 @@ def fronts(
     roles = {name: role for name, role in ((default, "default"), (pick, "pick")) if name}
     if default and default == pick:
         roles[pick] = "default and pick"
+    marks: dict[str, Mark] = {}
     for point in points:
         _draw_point(axes, point, SUBJECT if point in best else CONTROL, hollow=point.name == default)
         if len(points) <= NAMED or point in best or point.name in roles:
-            _name_point(axes, point, roles.get(point.name, ""), below=point.name == default)
+            marks[_named(point, roles.get(point.name, ""))] = Mark(point.cost, point.accuracy)
     for point in over_budget:
-        role = ", ".join(filter(None, (roles.get(point.name), "over budget")))
+        name = _named(point, ", ".join(filter(None, (roles.get(point.name), "over budget"))))
         if math.isfinite(point.accuracy):
             _draw_point(axes, point, CONTROL, hollow=point.name == default)
-            _name_point(axes, point, role, below=True)
+            marks[name] = Mark(point.cost, point.accuracy)
         else:
             axes.axvline(point.cost, color=CONTROL, linewidth=1.0, linestyle="--")
-            named = (f"{point.name} ({role})", (point.cost, 0.02))
-            axes.annotate(*named, (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
-                          ha="right", fontsize=8, color=INK)  # fmt: skip
+            axes.annotate(name, (point.cost, 0.02), (-4, 0), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", ha="right", fontsize=8, color=INK)  # fmt: skip
     axes.grid()
     axes.margins(x=0.12, y=0.08)
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    figure.draw_without_rendering()
+    label_points(axes, marks)
     return figure
 
 
@@ -387,10 +393,8 @@ def _draw_point(axes: Axes, point: Point, colour: str, *, hollow: bool) -> None:
     )
 
 
-def _name_point(axes: Axes, point: Point, role: str, *, below: bool) -> None:
-    name = f"{point.name} ({role})" if role else point.name
-    beside = (6, -12) if below else (6, 4)  # of two that lie close, often one is the default
-    axes.annotate(name, (point.cost, point.accuracy), beside, textcoords="offset points", fontsize=8, color=INK)
+def _named(point: Point, role: str) -> str:
+    return f"{point.name} ({role})" if role else point.name
 
 
 # --- records ------------------------------------------------------------------------------------------------------
