@@ -5,10 +5,11 @@
 
 200 queries, made from the store's own papers with a fixed seed: exact titles, two or three words, sentences of five to
 twelve words, queries with filters, and odd input. No query is asked twice by a client, and nothing caches answers.
-First one client asks, then eight at once in a closed loop; both the server and its clients share the machine, and talk
-over the loopback address. Every answer must say that it was looked for by words and by meaning. An exact title must
-come back first. Papers without a vector are filled up, on request, with vectors near those of other papers: as many
-numbers to compare, though they mean nothing. The benchmark refuses to run on a busy machine.
+First one client asks, then eight at once in a closed loop: the API, then the search page's list of results, in which
+each paper says why it was found. Both the server and its clients share the machine, and talk over the loopback address.
+Every answer of the API must say that it was looked for by words and by meaning. An exact title must come back first.
+Papers without a vector are filled up, on request, with vectors near those of other papers: as many numbers to compare,
+though they mean nothing. The benchmark refuses to run on a busy machine.
 """
 
 from __future__ import annotations
@@ -60,6 +61,18 @@ Groups = dict[str, list[Query]]
 
 
 @dataclass(frozen=True)
+class Route:
+    """An address that searches."""
+
+    path: str
+    is_page: bool = False
+    """Whether it answers with HTML, in which each paper says why it was found."""
+
+
+API, PAGE = Route("/api/papers/search"), Route("/search/results", is_page=True)
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came back, and when."""
 
@@ -67,7 +80,7 @@ class Answer:
     query: Query
     ms: float
     first: str | None
-    """Identifier of the first paper."""
+    """Identifier of the first paper, as far as it is read: a page's is not."""
 
 
 def main(
@@ -126,18 +139,33 @@ def _measure(console: Console, home: Path, database: Database, groups: Groups, s
         memory["with encoder and vectors"] = _memory(process)
         alone = _ask(address, everything)
         console.print(_table("one client", groups, alone))
-        console.print(_judged("median", statistics.median(each.ms for each in alone), ONE_CLIENT_MS, ".1f", " ms"))
+        _print_median(console, alone)
         together = _ask_at_once(address, everything, seed)
-        memory[f"after {len(alone) + len(together):,} answers"] = _memory(process)
-    console.print(_table(f"{CLIENTS} clients", groups, together))
-    high = float(np.percentile([each.ms for each in together], 95))
-    console.print(_judged("95th percentile", high, MANY_CLIENTS_MS, ".1f", " ms"))
+        console.print(_table(f"{CLIENTS} clients", groups, together))
+        _print_high(console, together)
+        read = _ask(address, everything, PAGE)
+        console.print(_table("one client that reads the search page, with the reasons", groups, read))
+        _print_median(console, read)
+        read_together = _ask_at_once(address, everything, seed, PAGE)
+        console.print(_table(f"{CLIENTS} clients that read the search page", groups, read_together))
+        _print_high(console, read_together)
+        answers = len(alone) + len(together) + len(read) + len(read_together)
+        memory[f"after {answers:,} answers"] = _memory(process)
     asked = [each for each in alone if each.group == TITLES]
     first = _titles(database, [each.first for each in asked if each.first])
     right = sum(first.get(each.first or "") == each.query["q"] for each in asked)
     console.print(_judged("exact titles found first", right, len(asked), ".0f", f" of {len(asked)}", least=True))
     console.print("memory: " + ", ".join(f"{value:,.0f} MB {when}" for when, value in memory.items()))
     console.print(_judged("largest memory", max(memory.values()), MEMORY_MB, ",.0f", " MB"))
+
+
+def _print_median(console: Console, answers: Sequence[Answer]) -> None:
+    console.print(_judged("median", statistics.median(each.ms for each in answers), ONE_CLIENT_MS, ".1f", " ms"))
+
+
+def _print_high(console: Console, answers: Sequence[Answer]) -> None:
+    high = float(np.percentile([each.ms for each in answers], 95))
+    console.print(_judged("95th percentile", high, MANY_CLIENTS_MS, ".1f", " ms"))
 
 
 def _judged(what: str, value: float, target: float, form: str, unit: str = "", *, least: bool = False) -> str:
@@ -209,7 +237,7 @@ def _memory(process: psutil.Process) -> float:
     return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / 1e6
 
 
-def _ask(address: str, asked: Sequence[tuple[str, Query]]) -> list[Answer]:
+def _ask(address: str, asked: Sequence[tuple[str, Query]], route: Route = API) -> list[Answer]:
     """Ask one after the other."""
     answers = []
     # The standard library's client, which leaves most of the cores that both share to the server.
@@ -217,7 +245,7 @@ def _ask(address: str, asked: Sequence[tuple[str, Query]]) -> list[Answer]:
     with contextlib.closing(client):
         for group, query in asked:
             began = time.perf_counter()
-            client.request("GET", f"/api/papers/search?{urlencode(query)}", headers={"Accept-Encoding": "gzip"})
+            client.request("GET", f"{route.path}?{urlencode(query)}", headers={"Accept-Encoding": "gzip"})
             answer = client.getresponse()
             body = answer.read()
             if answer.getheader("Content-Encoding") == "gzip":
@@ -225,6 +253,9 @@ def _ask(address: str, asked: Sequence[tuple[str, Query]]) -> list[Answer]:
             taken = 1e3 * (time.perf_counter() - began)
             if answer.status != 200:
                 raise RuntimeError(f"{query} was answered with {answer.status}: {body[:200]!r}")
+            if route.is_page:
+                answers.append(Answer(group, query, taken, None))
+                continue
             mode = answer.getheader("Search-Mode")
             if mode != Mode.HYBRID:
                 raise RuntimeError(
@@ -235,11 +266,11 @@ def _ask(address: str, asked: Sequence[tuple[str, Query]]) -> list[Answer]:
     return answers
 
 
-def _ask_at_once(address: str, asked: Sequence[tuple[str, Query]], seed: int) -> list[Answer]:
+def _ask_at_once(address: str, asked: Sequence[tuple[str, Query]], seed: int, route: Route = API) -> list[Answer]:
     """Let each client ask everything, in an order of its own, as soon as it has the answer before."""
     orders = [random.Random(f"{seed} {client}").sample(asked, len(asked)) for client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as clients:
-        return [each for answers in clients.map(lambda order: _ask(address, order), orders) for each in answers]
+        return [each for answers in clients.map(lambda order: _ask(address, order, route), orders) for each in answers]
 
 
 def _table(title: str, groups: Groups, answers: Sequence[Answer]) -> Table:

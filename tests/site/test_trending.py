@@ -66,6 +66,16 @@ def test_votes_that_are_too_old_do_not_count(database: Database) -> None:
     assert ids(trend(database)) == ["2601.00002", "2601.00003"]
 
 
+def test_where_the_newest_days_have_no_votes_the_newest_that_have_come_first(database: Database) -> None:
+    with_votes = [paper(1, age=700, upvotes=77), paper(2, age=690, upvotes=3), paper(3, age=700 + WINDOW, upvotes=9)]
+    save(database, *with_votes, paper(4, age=695), paper(5, age=2), paper(6, age=1), paper(7, age=-3, upvotes=8))
+    found = trend(database)
+    assert ids(found) == ["2601.00001", "2601.00002", "2601.00006", "2601.00005"]
+    assert (found.total, found.by_votes) == (4, True)
+    save(database, paper(5, age=2, upvotes=1))
+    assert ids(trend(database)) == ["2601.00005", "2601.00006"]
+
+
 def test_the_window_ends_with_the_newest_day_but_not_in_the_future(database: Database) -> None:
     with database.read() as connection:
         assert recent_days(connection, NOW)[1] == TODAY

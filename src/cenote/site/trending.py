@@ -6,16 +6,20 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select
 
 from cenote.site.methods import Methods
 from cenote.site.store.reading import StoredPaper, day_before, find_papers, votes
-from cenote.site.store.tables import papers
+from cenote.site.store.tables import VOTED, papers
 
 WINDOW = 30
-"""Days, back from the newest that has papers, whose votes count; older papers would not come near the top."""
+"""Days whose votes count, back from the newest that has papers, or from the newest that has votes where these are all
+older; papers from before would not come near the top."""
 
-RULE = f"votes / (age in hours + 2)^1.5 over the newest {WINDOW} days; papers without votes by their newest verdict"
+RULE = (
+    f"votes / (age in hours + 2)^1.5 over {WINDOW} days, back from the newest paper or, if these have no votes, from "
+    "the newest that has; papers without votes by their newest verdict"
+)
 """The order in words, for the pages."""
 
 _HOUR = dt.timedelta(hours=1)
@@ -54,13 +58,17 @@ def trending(
         limit: Papers on a page.
         offset: Papers to pass over.
     """
-    first, last = days or recent_days(connection, now)
-    chosen: list[ColumnElement[bool]] = [papers.c.day.between(first, last)]
+    counted = [days or recent_days(connection, now)]
+    chosen: list[ColumnElement[bool]] = [papers.c.day.between(*counted[0])]
     if days is None:
-        chosen = [or_(*chosen, papers.c.id.in_(_ranks(methods)))]
+        chosen.append(papers.c.id.in_(_ranks(methods)))
+        if before := _voted_before(connection, *counted[0]):
+            counted.append(before)
+            chosen.append(and_(papers.c.day.between(*before), VOTED))
+    chosen = [or_(*chosen)]
     if submitter is not None:
         chosen.append(papers.c.submitted_by == submitter)
-    score = _score(first, last, now)
+    score = _score(counted, now)
     total, best = connection.execute(select(func.count(), func.max(score)).where(*chosen)).one()
     # Numbers alone are sorted, not the papers' texts.
     ranking = (score.desc(), _rank_of_verdict(methods), papers.c.day.desc(), papers.c.id)
@@ -85,13 +93,27 @@ def recent_days(connection: Connection, now: dt.datetime) -> tuple[dt.date, dt.d
     """Return the first and last day of the window: it ends with the newest day that has papers, today at the latest."""
     today = now.astimezone(dt.UTC).date()
     last = day_before(connection, today + dt.timedelta(days=1)) or today
+    return _window(last)
+
+
+def _window(last: dt.date) -> tuple[dt.date, dt.date]:
     return dt.date.fromordinal(max(1, last.toordinal() - WINDOW + 1)), last
 
 
-def _score(first: dt.date, last: dt.date, now: dt.datetime) -> ColumnElement[float]:
+def _voted_before(connection: Connection, first: dt.date, last: dt.date) -> tuple[dt.date, dt.date] | None:
+    """Return the days back from the newest that has votes, or None if it is one of those given."""
+    last = connection.scalar(select(func.max(papers.c.day)).where(papers.c.day <= last, VOTED)) or last
+    return _window(last) if last < first else None
+
+
+def _score(counted: Sequence[tuple[dt.date, dt.date]], now: dt.datetime) -> ColumnElement[float]:
     """``trending_score`` in the database: papers of one day have one age, so its power comes as a number."""
-    days = map(dt.date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
-    weights = {day: trending_score(1, day, now) for day in days}
+    days = {
+        dt.date.fromordinal(number)
+        for first, last in counted
+        for number in range(first.toordinal(), last.toordinal() + 1)
+    }
+    weights = {day: trending_score(1, day, now) for day in sorted(days)}
     return case(weights, value=papers.c.day, else_=literal(0.0)) * votes
 
 

@@ -79,6 +79,15 @@ def test_one_paper(api: HfApi) -> None:
     assert api.paper_info(CARD).cenote["method"]["slug"] == "order-theory"  # type: ignore[attr-defined]
 
 
+def test_a_paper_is_read(api: HfApi) -> None:
+    assert api.read_paper(FULL.id).startswith(f"# {FULL.title}\n")
+    assert api.read_paper(OLD.id).startswith(f"# {OLD.title}\n")
+    assert "Claimed: " in api.read_paper(CARD)
+    with pytest.raises(HfHubHTTPError) as error:
+        api.read_paper("2602.99999")
+    assert error.value.response.status_code == 404
+
+
 def test_the_client_shows_what_was_wrong(api: HfApi) -> None:
     with pytest.raises(HfHubHTTPError, match=r"the paper 2602\.99999 is not in this feed") as error:
         api.paper_info("2602.99999")
@@ -102,3 +111,6 @@ def test_the_hubs_command(endpoint: str, tmp_path: Path) -> None:
         return done.stdout
 
     assert [each["id"] for each in json.loads(hf("ls", "--month", "1999-01", "--format", "json"))] == [OLD.id]
+    assert FULL.id in [each["id"] for each in json.loads(hf("search", "ponds", "--format", "json"))]
+    assert json.loads(hf("info", FULL.id, "--format", "json"))["title"] == FULL.title
+    assert hf("read", OLD.id).startswith(f"# {OLD.title}\n")

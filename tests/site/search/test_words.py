@@ -139,9 +139,11 @@ def test_of_too_many_papers_those_with_the_words_in_the_title_are_kept(database:
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
-        (Filters(first=dt.date(2020, 2, 1)), {FILTERING, POOL, EPIDEMICS}),
-        (Filters(last=dt.date(2020, 2, 1)), {POOLING, FILTERING}),
-        (Filters(first=dt.date(2020, 4, 1), last=dt.date(2020, 4, 1)), {EPIDEMICS}),
+        (Filters(first=dt.date(2020, 2, 1)), {FILTERING, POOL}),
+        (Filters(last=dt.date(2020, 2, 1)), {POOLING, FILTERING, EPIDEMICS}),
+        (Filters(first=dt.date(1999, 1, 1), last=dt.date(1999, 1, 1)), {EPIDEMICS}),
+        (Filters(first=dt.date(2020, 4, 1), last=dt.date(2020, 4, 1)), set()),  # when one was featured
+        (Filters(first=dt.date.min, last=dt.date.max), {POOLING, FILTERING, POOL, EPIDEMICS}),
         (Filters(author="aldo guzman"), {POOLING}),
         (Filters(author="Guzmán"), {POOLING}),
         (Filters(author="Bo Lee"), {FILTERING}),
@@ -149,9 +151,14 @@ def test_of_too_many_papers_those_with_the_words_in_the_title_are_kept(database:
         (Filters(author="Jones"), {FILTERING}),
         (Filters(category="cs.CV"), {POOLING}),
         (Filters(category="cs"), {POOLING, POOL}),
+        (Filters(category="CS.cv"), {POOLING}),
+        (Filters(category="CS"), {POOLING, POOL}),
         (Filters(category="hep-th"), {EPIDEMICS}),
         (Filters(category="c%"), set()),
         (Filters(organization="michigan state"), {POOLING}),
+        (Filters(organization="STATE"), {POOLING}),
+        (Filters(organization="state michigan"), set()),
+        (Filters(organization="michi"), set()),
         (Filters(shelf="pooling"), {POOLING}),
         (Filters(verdict="fails"), {FILTERING}),
         (Filters(verdict="stale"), {POOLING}),
@@ -169,6 +176,50 @@ def test_filters(search: Search, filters: Filters, expected: set[str]) -> None:
     assert set(ids(search.find("pooling epidemics", filters=filters))) == expected
     for paper in PAPERS:  # also for what is named
         assert set(ids(search.find(paper.id, filters=filters))) <= expected
+
+
+def test_dates_are_those_that_cards_show(search: Search, stocked: Database) -> None:
+    day = dt.date(2021, 5, 6)
+    late = dt.datetime(2021, 5, 6, 23, 59, 59, 999_999, dt.UTC)
+    with stocked.write() as connection:
+        save_papers(
+            connection,
+            [
+                Paper(id="2105.00001", title="Only featured", featured=day),
+                Paper(id="2105.00002", title="Late in the evening", published=late, featured=dt.date(2022, 1, 1)),
+                Paper(id="2105.00003", title="A minute later", published=late + dt.timedelta(minutes=1)),
+            ],
+        )
+    for query in ("", "featured evening later"):
+        found = search.find(query, filters=Filters(first=day, last=day))
+        assert set(ids(found)) == {"2105.00001", "2105.00002"}
+
+
+@pytest.mark.parametrize("asked", ["École Polytechnique", "école polytechnique", "Ecole", "POLYTECHNIQUE"])
+def test_organisations_are_found_without_accents_and_case(search: Search, stocked: Database, asked: str) -> None:
+    with stocked.write() as connection:
+        save_papers(connection, [Paper(id="2105.00001", title="Abroad", organization="École Polytechnique")])
+    assert ids(search.find("", filters=Filters(organization=asked))) == ["2105.00001"]
+
+
+def test_a_title_as_pages_show_it_finds_its_paper_first(search: Search, stocked: Database) -> None:
+    titles = (r"On $\alpha$-divergence and $\beta$-VAE", "Divergence and VAE", r"A \emph{divergence} of $\alpha$ VAE")
+    with stocked.write() as connection:
+        save_papers(connection, [Paper(id=f"2105.0000{n}", title=title) for n, title in enumerate(titles)])
+    shown = "On α-divergence and β-VAE"
+    assert ids(search.find(shown))[0] == "2105.00000"
+    assert [ids(search.find(shown, limit=1, offset=place))[0] for place in range(3)] == ids(search.find(shown))[:3]
+    assert ids(search.find("A divergence of α VAE"))[0] == "2105.00002"
+    assert ids(search.find(titles[0]))[0] == "2105.00000"
+
+
+def test_without_an_encoder_a_search_by_filters_alone_says_so(search: Search) -> None:
+    for mode in (Mode.HYBRID, Mode.SEMANTIC):
+        found = search.find("", filters=Filters(shelf="pooling"), mode=mode)
+        assert (found.mode, found.total) == (Mode.KEYWORD, 1)
+        assert "there is no encoder" in found.note
+    assert search.find("", mode=Mode.KEYWORD).note == ""
+    assert "there is no encoder" in search.without_meaning()
 
 
 def test_filters_know_whether_any_is_set() -> None:

@@ -163,6 +163,11 @@ def test_markdown_and_bibtex(client: TestClient) -> None:
     assert answer.text.startswith(f"# {MEASURED.title}\n")
     for claim in MEASURED.claims:
         assert f"### {claim.sentence}" in answer.text
+        assert f", in {claim.metric.replace('_', ' ')}" in answer.text
+    assert answer.text.count("\nClaimed: ") == len(MEASURED.claims)
+    numbers = f"/papers/{MEASURED.arxiv}/results/{newest_result()['run_id']}.json"
+    assert f"{numbers}>" in answer.text
+    assert client.get(numbers).status_code == 200
     assert answer.text.count("**✗ fails**") == sum(each["word"] == "fails" for each in newest_result()["verdicts"])
     entry = client.get(f"/papers/{MEASURED.arxiv}.bib")
     assert entry.headers["content-type"].startswith("application/x-bibtex")

@@ -52,11 +52,11 @@ def read_day(text: str | None, name: str) -> dt.date | None:
 
 
 async def _filters(
-    first: Date = None,
-    last: Date = None,
+    first: Annotated[Date, Query(description="First day, YYYY-MM-DD, on which a paper was published.")] = None,
+    last: Annotated[Date, Query(description="Last day, YYYY-MM-DD, on which a paper was published.")] = None,
     author: Annotated[Text, Query(description="An author's name, or part of it.")] = None,
     category: Annotated[Text, Query(description="An arXiv category, such as cs.CV.")] = None,
-    organization: Annotated[Text, Query(description="The organisation.")] = None,
+    organization: Annotated[Text, Query(description="An organisation's name, or words of it.")] = None,
     shelf: OnShelf = None,
     verdict: VerdictWord = None,
     has_code: Annotated[

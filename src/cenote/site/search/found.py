@@ -23,14 +23,15 @@ class Filters:
     """What papers must be, besides matching; what is None is not asked."""
 
     first: dt.date | None = None
-    """First day."""
+    """First day on which they may have been published; where that is not known, the feed's day counts."""
     last: dt.date | None = None
-    """Last day."""
+    """Last such day."""
     author: str | None = None
     """Words of a name, in the name's order."""
     category: str | None = None
     """An arXiv category such as ``cs.LG``, or an archive such as ``cs`` for all of its categories."""
     organization: str | None = None
+    """Words of its name, in the name's order."""
     shelf: str | None = None
     verdict: str | None = None
     """``holds``, ``fails``, ``unclear`` or ``stale``."""

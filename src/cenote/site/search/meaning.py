@@ -51,7 +51,7 @@ class Meaning:
         try:
             status = (self._home / _DESCRIPTION).stat()
         except OSError:
-            return "Search by meaning is off: there is no encoder yet; `cenote embed` makes it."
+            return NO_ENCODER
         seen = (status.st_mtime_ns, status.st_ino)
         if seen != self._seen:
             with self._lock:
@@ -59,6 +59,10 @@ class Meaning:
                     self._load()
                     self._seen = seen
         return self._ready or self._wrong
+
+    def missing(self) -> str:
+        """Return why there is no search by meaning, as far as that is known without loading anything; else nothing."""
+        return self._wrong if (self._home / _DESCRIPTION).exists() else NO_ENCODER
 
     def forget(self) -> None:
         """Let go of encoder and vectors; they are loaded again when they are needed."""
@@ -80,8 +84,10 @@ class Meaning:
         description = encoder.description
         vectors = known.vectors if known and same else Vectors(description.name, description.dimension)
         self._ready = Ready(encoder, vectors)
+        self._wrong = ""
 
 
+NO_ENCODER = "Search by meaning is off: there is no encoder yet; `cenote embed` makes it."
 NO_VECTORS = "Search by meaning is off: no paper has a vector yet; `cenote embed` makes them."
 
 

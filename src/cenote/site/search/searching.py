@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 from threadpoolctl import threadpool_limits
 
 from cenote.site.search.asking import Query, words_of
@@ -20,16 +20,28 @@ from cenote.site.search.similar import alike
 from cenote.site.search.turns import Turns, available_cores
 from cenote.site.search.words import MOST_RANKED, TextIndex
 from cenote.site.store.database import Database
+from cenote.site.store.gathering import among
 from cenote.site.store.reading import StoredPaper, find_papers, fitting
 from cenote.site.store.tables import papers
+from cenote.site.tex import plain
+
+if TYPE_CHECKING:
+    from cenote.site.search.encoder import Encoder
+    from cenote.site.search.vectors import Snapshot
 
 DEPTH = 200
 """Places of a ranking; nobody pages on behind them, and the last of them have little to do with the query."""
 _SIMILAR_FLOOR = 0.3
+_TITLES = 20
+"""Best papers among which one is looked for whose shown title is the query."""
 _WAITING = 4
 """Searches a core at once where the store is a server, on which they wait; SQLite works on this process's own cores."""
 
 Where = Sequence[ColumnElement[bool]]
+
+_WITH_TEX = select(papers.c.number, papers.c.title).where(
+    among(papers.c.number, "numbers"), or_(papers.c.title.contains("$"), papers.c.title.contains("\\", autoescape=True))
+)
 
 
 class Search:
@@ -75,9 +87,9 @@ class Search:
         asked = Query.read(query)
         page = slice(max(0, offset), max(0, offset) + max(0, limit))
         with self._turns, self._database.read() as connection:
-            where = conditions(filters or Filters(), self._tags, self._index.by_author)
+            where = conditions(connection, filters or Filters(), self._tags, self._index.by_author)
             if not asked.words and not asked.text:
-                return _newest(connection, where, mode, page)
+                return _newest(connection, where, *self._available(connection, mode)[:2], page)
             return self._best(connection, asked, where, mode, page, explained)
 
     def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
@@ -90,6 +102,10 @@ class Search:
         hits = (Hit(found[n], near, (because_of_meaning(near),)) for n, near in close.items() if n in found)
         return tuple(hits)[:limit]
 
+    def without_meaning(self) -> str:
+        """Return a sentence that says why papers are looked for by words alone, if that is already known."""
+        return self._meaning.missing()
+
     def close(self) -> None:
         """Let go of encoder and vectors; the database stays open."""
         self._meaning.forget()
@@ -100,6 +116,7 @@ class Search:
         close, mode, note = self._by_meaning(connection, query, where, mode)
         by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)
         named = self._named(connection, query, where)
+        named = named or _titled_as_shown(connection, query, _scores(by_words, close, []))
         scores = _scores(by_words, close, named)
         shown = _on_page(connection, scores, page)
         if shown is None:  # seldom, so that it is not asked before
@@ -122,15 +139,23 @@ class Search:
 
         Vectors outlive their papers, so a number may lead nowhere.
         """
+        mode, note, ready = self._available(connection, mode)
+        if ready is None:
+            return {}, mode, note
+        encoder, snapshot = ready
+        return closest(connection, snapshot, encoder.encode([query.text])[0], where), mode, ""
+
+    def _available(self, connection: Connection, mode: Mode) -> tuple[Mode, str, tuple[Encoder, Snapshot] | None]:
+        """Return how papers can be looked for, why not otherwise, and what a search by meaning needs."""
         if mode is Mode.KEYWORD:
-            return {}, mode, ""
+            return mode, "", None
         ready = self._meaning.ready()
         if isinstance(ready, str):
-            return {}, Mode.KEYWORD, ready
+            return Mode.KEYWORD, ready, None
         snapshot = ready.vectors.current(connection)
         if not len(snapshot.numbers):
-            return {}, Mode.KEYWORD, NO_VECTORS
-        return closest(connection, snapshot, ready.encoder.encode([query.text])[0], where), mode, ""
+            return Mode.KEYWORD, NO_VECTORS, None
+        return mode, "", (ready.encoder, snapshot)
 
     def _close_to(self, connection: Connection, stored: StoredPaper, limit: int) -> dict[int, float]:
         """Return the papers closest in meaning with their similarities, closest first; none without vectors."""
@@ -158,6 +183,19 @@ class Search:
                 same = fitting(connection, same, where)
             named += sorted(same)
         return list(dict.fromkeys(named))
+
+
+def _titled_as_shown(connection: Connection, query: Query, scores: Mapping[int, float]) -> list[int]:
+    """Return the papers among the best whose title with its TeX set, as pages show it, is the query.
+
+    The text index has the titles as they were written, but hardly anything else is as close to such a query.
+    """
+    if len(query.words) < 2:
+        return []
+    best = sorted(scores, key=lambda number: (-scores[number], number))[:_TITLES]
+    rows = connection.execute(_WITH_TEX, {"numbers": best})
+    words = words_of(query.text)
+    return sorted(number for number, title in rows if words_of(plain(title)) == words)
 
 
 def _text_index(dialect: str) -> TextIndex[Any]:
@@ -193,12 +231,12 @@ def _on_page(connection: Connection, scores: Mapping[int, float], page: slice) -
     return [(number, found[number]) for number in numbers[page.start - before : page.stop - before]]
 
 
-def _newest(connection: Connection, where: Where, mode: Mode, page: slice) -> Found:
+def _newest(connection: Connection, where: Where, mode: Mode, note: str, page: slice) -> Found:
     total = connection.scalar(select(func.count()).select_from(papers).where(*where)) or 0
     newest = select(papers.c.number).where(*where).order_by(papers.c.day.desc().nulls_last(), papers.c.id)
     numbers = list(connection.scalars(newest.limit(page.stop - page.start).offset(page.start)))
     found = find_papers(connection, numbers)
-    return Found(tuple(Hit(found[number], 0.0) for number in numbers), total, mode, matched=total)
+    return Found(tuple(Hit(found[number], 0.0) for number in numbers), total, mode, note, matched=total)
 
 
 def _reasons(stored: StoredPaper, query: Query, similarity: float | None) -> tuple[Reason, ...]:

@@ -51,17 +51,20 @@ def _answer(request: Request, site: Site, template: str) -> HTMLResponse:
         template,
         asked=asked,
         found=found,
+        note=found.note if found else site.search.without_meaning(),
         voted=voted_on(request, site, [hit.stored.number for hit in hits]),
         cards=[card_view(hit.stored, site.methods.by_paper(hit.stored.paper.id), hit.reasons) for hit in hits],
-        count=_count(found) if found else "",
+        count=_count(found, asked.query) if found else "",
         pages=Pages(number, PAGE, found.total if found else 0, "/search", asked.kept),
         modes=MODES,
         verdicts=VERDICTS,
     )
 
 
-def _count(found: Found) -> str:
+def _count(found: Found, query: str) -> str:
     """Say how many papers there are to read, and of how many they are the best."""
+    if not query:
+        return f"{counted(found.total, 'paper')}, the newest first."
     if found.mode is Mode.SEMANTIC and found.more:
         return f"The {counted(found.total, 'paper')} closest in meaning."
     if found.matched > found.total:
