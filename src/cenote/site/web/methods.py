@@ -71,7 +71,8 @@ def _by_shelf(methods: Iterable[Method]) -> list[tuple[ShelfView, list[_Line]]]:
 
 
 def _passes(method: Method, *, shelf: str, verdict: str, data: str) -> bool:
-    words = {each.word for each in method.verdicts} | ({"stale"} if method.stale else set())
+    # Asked for both, one claim must have the verdict on these data.
+    words = {each.word for each in method.verdicts if data in ("", each.data)} | ({"stale"} if method.stale else set())
     return (
         (not shelf or method.card.shelf == shelf)
         and (not verdict or verdict in (words or {"none"}))
