@@ -8,9 +8,10 @@ written down before anything was tuned. One half is for tuning, the other for th
 200 and others drawn with a fixed seed, read from arXiv's records under CENOTE_DATA; each gets its vector here, so that
 many papers take long. Recall@10 is the share of queries whose paper is among the first ten; its interval is that of a
 share, and hybrid search is held against the better of the other two, query by query. Each of the 200 papers is also
-looked for by its exact title, which must come first. SQLite and PostgreSQL have text indexes of their own, so each is
-measured by itself: in SQLite by default, else in an empty database that is named (Debian's ``pg_virtualenv`` makes one
-that lasts as long as the command). With ``--vectors FILE`` the papers' vectors are kept for the next run.
+looked for by its exact title, which must come first, and each of all papers whose title has TeX by what pages show of
+it. SQLite and PostgreSQL have text indexes of their own, so each is measured by itself: in SQLite by default, else in an
+empty database that is named (Debian's ``pg_virtualenv`` makes one that lasts as long as the command). With ``--vectors
+FILE`` the papers' vectors are kept for the next run.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from cenote.site.settings import SiteSettings
 from cenote.site.store.database import Database
 from cenote.site.store.reading import count_papers
 from cenote.site.store.saving import save_papers
+from cenote.site.tex import plain
 
 QUERIES = Path(__file__).parent / "data" / "paraphrases.jsonl"
 FIRST = 10
@@ -76,7 +78,9 @@ def main(
         found = {mode: np.array([_is_found(search, each, mode) for each in used], float) for mode in Mode}
         wanted = {each["id"] for each in asked}
         titles = [paper.title for paper in chosen if paper.id in wanted]
-        first = {mode: sum(_is_first(search, title, mode) for title in titles) for mode in Mode}
+        set_in_type = [paper.title for paper in chosen if plain(paper.title) != paper.title]
+        first = {mode: sum(_is_first(search, title, title, mode) for title in titles) for mode in Mode}
+        shown = sum(_is_first(search, plain(title), title, Mode.HYBRID) for title in set_in_type)
     where = f"{len(chosen):,} papers in {store.dialect}"
     console.print(_table(f"{len(used)} queries of the split '{split}' over {where}", found))
     others = {mode: hits for mode, hits in found.items() if mode is not Mode.HYBRID}
@@ -90,6 +94,9 @@ def main(
     )
     counted = ", ".join(f"{count} by {mode}" for mode, count in first.items())
     console.print(f"exact titles found first, of {len(titles)}: {counted}")
+    console.print(
+        f"titles with TeX, asked for as pages show them, found first by hybrid: {shown} of {len(set_in_type)}"
+    )
 
 
 def _empty_store(address: str | None, folder: Path) -> Database:
@@ -164,9 +171,9 @@ def _is_found(search: Search, asked: dict[str, str], mode: Mode) -> bool:
     return any(hit.stored.paper.id == asked["id"] for hit in answer.hits)
 
 
-def _is_first(search: Search, title: str, mode: Mode) -> bool:
+def _is_first(search: Search, query: str, title: str, mode: Mode) -> bool:
     """Whether a paper of this title comes first; there may be several."""
-    hits = search.find(title, mode=mode, limit=1).hits
+    hits = search.find(query, mode=mode, limit=1).hits
     return bool(hits) and hits[0].stored.paper.title == title
 
 
