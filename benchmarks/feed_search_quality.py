@@ -9,8 +9,8 @@ written down before anything was tuned. One half is for tuning, the other for th
 many papers take long. Recall@10 is the share of queries whose paper is among the first ten; its interval is that of a
 share, and hybrid search is held against the better of the other two, query by query. Each of the 200 papers is also
 looked for by its exact title, which must come first, and each of all papers whose title has TeX by what pages show of
-it. SQLite and PostgreSQL have text indexes of their own, so each is measured by itself: in SQLite by default, else in an
-empty database that is named (Debian's ``pg_virtualenv`` makes one that lasts as long as the command). With ``--vectors
+it. SQLite and PostgreSQL have text indexes of their own, so each is measured by itself: in SQLite by default, else in
+an empty database that is named (Debian's ``pg_virtualenv`` makes one that lasts as long as the command). With ``--vectors
 FILE`` the papers' vectors are kept for the next run.
 """
 
