@@ -10,8 +10,8 @@ many papers take long. Recall@10 is the share of queries whose paper is among th
 share, and hybrid search is held against the better of the other two, query by query. Each of the 200 papers is also
 looked for by its exact title, which must come first, and each of all papers whose title has TeX by what pages show of
 it. SQLite and PostgreSQL have text indexes of their own, so each is measured by itself: in SQLite by default, else in
-an empty database that is named (Debian's ``pg_virtualenv`` makes one that lasts as long as the command). With ``--vectors
-FILE`` the papers' vectors are kept for the next run.
+an empty database that is named (Debian's ``pg_virtualenv`` makes one that lasts as long as the command). With
+``--vectors FILE`` the papers' vectors are kept for the next run.
 """
 
 from __future__ import annotations
