@@ -137,6 +137,24 @@ def test_bad_records_alone_are_a_failure(sqlite_home: Path, tmp_path: Path) -> N
     assert json.loads(side_file.read_text())["record"] == '{"id": "2501.'
 
 
+def test_a_bad_line_is_repaired_and_imported_again(sqlite_home: Path, tmp_path: Path) -> None:
+    line = json.dumps({"id": "2501.00001", "title": "Ponds", "abstract": "pool " * 1_000, "authors": "A. König"})
+    (tmp_path / "papers.json").write_bytes(line.replace('"title"', 'title"').encode())
+    side_file = tmp_path / "side.jsonl"
+    call("import", "kaggle", str(tmp_path / "papers.json"), "--bad", str(side_file), rc=1)
+    said = json.loads(side_file.read_text())
+    assert "truncated" not in said
+    repaired = said["record"].replace('title"', '"title"')
+    assert repaired == line
+    (tmp_path / "repaired.json").write_text(repaired)
+    assert "1 new, 0 changed, 0 same, 0 bad" in call("import", "kaggle", str(tmp_path / "repaired.json")).stdout
+    with open_store(sqlite_home) as database, database.read() as connection:
+        found = find_paper(connection, "2501.00001")
+    assert found is not None
+    paper = found.paper
+    assert (paper.title, paper.authors, paper.summary) == ("Ponds", ("A. König",), ("pool " * 1_000).strip())
+
+
 def test_an_empty_file_is_none(sqlite_home: Path, tmp_path: Path) -> None:
     (tmp_path / "papers.json").touch()
     assert "0 new, 0 changed, 0 same, 0 bad" in call("import", "kaggle", str(tmp_path / "papers.json")).stdout
