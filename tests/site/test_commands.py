@@ -115,6 +115,24 @@ def test_a_limited_import_goes_on_behind(sqlite_home: Path, tmp_path: Path) -> N
     assert "going on with papers.json: 4 papers before" in second.stderr
 
 
+def test_a_list_with_a_damaged_item_goes_on_behind_and_the_item_is_repaired(sqlite_home: Path, tmp_path: Path) -> None:
+    items = [json.dumps({"paper": {"id": f"2501.{number:05}", "title": "Zoë"}}) for number in range(1, 8)]
+    items[4] = items[4].replace('"paper"', "'paper'")
+    (tmp_path / "daily.json").write_text(f"[{', '.join(items)}]")
+    side_file = str(tmp_path / "side.jsonl")
+    first = call("import", "daily", str(tmp_path / "daily.json"), "--limit", "3", "--bad", side_file)
+    assert "3 new, 0 changed, 0 same, 0 bad; there is more" in first.stdout
+    second = call("import", "daily", str(tmp_path / "daily.json"), "--bad", side_file)
+    assert "3 new, 0 changed, 0 same, 1 bad" in second.stdout
+    said = json.loads(Path(side_file).read_text())
+    assert (said["position"], said["record"]) == (5, items[4])
+    repaired = said["record"].replace("'paper'", '"paper"')
+    assert (
+        "standard input: 1 new, 0 changed, 0 same, 0 bad"
+        in call("import", "daily", "-", given=f"[{repaired}]".encode()).stdout
+    )
+
+
 def test_another_file_of_the_same_name_is_read_from_its_beginning(sqlite_home: Path, tmp_path: Path) -> None:
     lines(tmp_path / "papers.json", 9)
     call("import", "kaggle", str(tmp_path / "papers.json"), "--limit", "4")
