@@ -115,6 +115,24 @@ def test_a_limited_import_goes_on_behind(sqlite_home: Path, tmp_path: Path) -> N
     assert "going on with papers.json: 4 papers before" in second.stderr
 
 
+def test_a_list_with_a_damaged_item_goes_on_behind_and_the_item_is_repaired(sqlite_home: Path, tmp_path: Path) -> None:
+    items = [json.dumps({"paper": {"id": f"2501.{number:05}", "title": "Zoë"}}) for number in range(1, 8)]
+    items[4] = items[4].replace('"paper"', "'paper'")
+    (tmp_path / "daily.json").write_text(f"[{', '.join(items)}]")
+    side_file = str(tmp_path / "side.jsonl")
+    first = call("import", "daily", str(tmp_path / "daily.json"), "--limit", "3", "--bad", side_file)
+    assert "3 new, 0 changed, 0 same, 0 bad; there is more" in first.stdout
+    second = call("import", "daily", str(tmp_path / "daily.json"), "--bad", side_file)
+    assert "3 new, 0 changed, 0 same, 1 bad" in second.stdout
+    said = json.loads(Path(side_file).read_text())
+    assert (said["position"], said["record"]) == (5, items[4])
+    repaired = said["record"].replace("'paper'", '"paper"')
+    assert (
+        "standard input: 1 new, 0 changed, 0 same, 0 bad"
+        in call("import", "daily", "-", given=f"[{repaired}]".encode()).stdout
+    )
+
+
 def test_another_file_of_the_same_name_is_read_from_its_beginning(sqlite_home: Path, tmp_path: Path) -> None:
     lines(tmp_path / "papers.json", 9)
     call("import", "kaggle", str(tmp_path / "papers.json"), "--limit", "4")
@@ -135,6 +153,24 @@ def test_bad_records_alone_are_a_failure(sqlite_home: Path, tmp_path: Path) -> N
     outcome = call("import", "kaggle", str(tmp_path / "papers.json"), "--bad", str(side_file), rc=1)
     assert outcome.stdout == f"papers.json: 0 new, 0 changed, 0 same, 1 bad (see {side_file})\n"
     assert json.loads(side_file.read_text())["record"] == '{"id": "2501.'
+
+
+def test_a_bad_line_is_repaired_and_imported_again(sqlite_home: Path, tmp_path: Path) -> None:
+    line = json.dumps({"id": "2501.00001", "title": "Ponds", "abstract": "pool " * 1_000, "authors": "A. König"})
+    (tmp_path / "papers.json").write_bytes(line.replace('"title"', 'title"').encode())
+    side_file = tmp_path / "side.jsonl"
+    call("import", "kaggle", str(tmp_path / "papers.json"), "--bad", str(side_file), rc=1)
+    said = json.loads(side_file.read_text())
+    assert "truncated" not in said
+    repaired = said["record"].replace('title"', '"title"')
+    assert repaired == line
+    (tmp_path / "repaired.json").write_text(repaired)
+    assert "1 new, 0 changed, 0 same, 0 bad" in call("import", "kaggle", str(tmp_path / "repaired.json")).stdout
+    with open_store(sqlite_home) as database, database.read() as connection:
+        found = find_paper(connection, "2501.00001")
+    assert found is not None
+    paper = found.paper
+    assert (paper.title, paper.authors, paper.summary) == ("Ponds", ("A. König",), ("pool " * 1_000).strip())
 
 
 def test_an_empty_file_is_none(sqlite_home: Path, tmp_path: Path) -> None:

@@ -178,6 +178,24 @@ def test_two_imports_of_one_source_are_noticed(database: Database, tmp_path: Pat
     assert titles(database) == expected(40)
 
 
+@pytest.mark.parametrize("truncated", [False, True])
+def test_the_side_file_says_what_was_cut(database: Database, tmp_path: Path, truncated: bool) -> None:
+    bad = Bad(1, "no JSON", "{\n\x00\u2028ö", truncated)
+    import_records(database, "file", lambda _: [bad], bad_file=tmp_path / "bad.jsonl")
+    [line] = (tmp_path / "bad.jsonl").read_bytes().splitlines()
+    expected = {"position": 1, "reason": "no JSON", "record": "{\n\x00\u2028ö"}
+    assert json.loads(line) == (expected | {"truncated": True} if truncated else expected)
+
+
+def test_large_bad_records_fill_a_batch(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_BAD_TEXT", 2_500)
+    records = [Bad(position, "no JSON", "{" * 1_000) for position in range(1, 8)]
+    steps: list[Progress] = []
+    import_records(database, "file", lambda _: records, bad_file=tmp_path / "bad.jsonl", on_progress=steps.append)
+    assert [step.position for step in steps] == [3, 6, 7]
+    assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 7
+
+
 def test_a_side_file_that_cannot_be_written_stops_the_import(database: Database, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="could not be written"):

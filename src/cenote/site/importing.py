@@ -21,6 +21,8 @@ from cenote.site.store.tables import imports
 
 BATCH = 1000
 """Records of one transaction: enough that its cost does not show, few enough that readers of the site never wait."""
+_BAD_TEXT = 16 << 20
+"""Characters of bad records after which a batch is full too: a thousand of the largest would take a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class _Batch:
     position: int = 0
     cursor: Cursor | None = None
     records: int = 0
+    bad_text: int = 0
 
 
 def _batches(records: Iterable[Record | Cursor]) -> Iterator[_Batch]:
@@ -124,7 +127,8 @@ def _batches(records: Iterable[Record | Cursor]) -> Iterator[_Batch]:
                 batch.deleted.append(record.id)
             else:
                 batch.bad.append(record)
-        if batch.cursor is not None or batch.records >= BATCH:
+                batch.bad_text += len(record.text)
+        if batch.cursor is not None or batch.records >= BATCH or batch.bad_text >= _BAD_TEXT:
             yield batch
             batch = _Batch()
     if batch.records:
@@ -229,11 +233,7 @@ class _SideFile:
         """Write behind what is known to be in the store, and return the length the file then has."""
         if not records:
             return self._length
-        lines = [
-            json.dumps({"position": bad.position, "reason": bad.reason, "record": bad.excerpt}, ensure_ascii=False)
-            for bad in records
-        ]
-        data = "".join(f"{line}\n" for line in lines).encode()
+        data = "".join(f"{_line(bad)}\n" for bad in records).encode()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if not self._length and self._path.exists():
@@ -250,3 +250,8 @@ class _SideFile:
             raise StorageError(f"{self._path} could not be written: {error.strerror}") from error
         self._length += len(data)
         return self._length
+
+
+def _line(bad: Bad) -> str:
+    said: dict[str, object] = {"position": bad.position, "reason": bad.reason, "record": bad.text}
+    return json.dumps(said | {"truncated": True} if bad.truncated else said, ensure_ascii=False)

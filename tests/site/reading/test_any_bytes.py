@@ -41,9 +41,13 @@ def read_all(name: str, stream: BinaryIO) -> None:
             assert record.position > last
             last = record.position
             # What it says can be stored: a lone surrogate could not.
-            (record.paper.model_dump_json() if isinstance(record, Good) else repr(record)).encode()
+            (record.reason + record.text if isinstance(record, Bad) else dump(record)).encode()
     except CenoteError:
         pass
+
+
+def dump(record: Good | Deleted) -> str:
+    return record.paper.model_dump_json() if isinstance(record, Good) else record.id
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -386,6 +386,12 @@ def test_a_hub_without_end(server, answer, client: PoliteClient, monkeypatch: py
         list(hub(client, server, page_size=1, overlap=0).daily_papers(TODAY))
 
 
+def test_a_hub_that_garbles_an_item_is_asked_again(server, answer, client: PoliteClient) -> None:
+    server.answer(answer(daily(1, 2).replace(b'"A"', b"A", 1)), answer(daily(1, 2)))
+    assert ids(hub(client, server, overlap=0).daily_papers(TODAY)) == ["2602.00001", "2602.00002"]
+    assert len(server.questions) == 2
+
+
 def test_a_hub_that_is_not_well(server, answer, client: PoliteClient) -> None:
     server.answer(answer(status=500), answer(b'{"error": "busy"}'), answer(daily(1)[:-5]), answer(daily(1)))
     assert ids(hub(client, server, overlap=0).daily_papers(TODAY)) == ["2602.00001"]

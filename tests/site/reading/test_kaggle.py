@@ -124,13 +124,39 @@ def test_identifiers_that_are_none(identifier: str | None) -> None:
     assert record.reason.startswith("id: paper id must be")
 
 
-def test_what_is_bad_can_be_written_to_a_file() -> None:
-    record = next(read_kaggle(io.BytesIO(b'{"id": "\\ud800\x00\xff' + b"x" * 1_000 + b"\n")))
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b'{"id": "\\ud800', '{"id": "\\ud800'),
+        (b'{"id": "0704.0001", "title": "\\ud800", "versions": 7}', None),
+        (b'{"id": "K\xf6nig\x00', '{"id": "K\\xf6nig\x00'),
+        (b'\xef\xbb\xbf{"id": "\xc3\xb6', '{"id": "ö'),
+        (b'{"title":  "' + b"x" * 1_000, None),
+    ],
+)
+def test_what_is_bad_is_kept_as_it_came_and_can_be_written_to_a_file(line: bytes, text: str | None) -> None:
+    [record] = read_kaggle(io.BytesIO(line + b"\n"))
     assert isinstance(record, Bad)
-    (record.reason + record.excerpt).encode()
-    assert len(record.excerpt) <= 200
-    assert "\x00" not in record.excerpt
-    assert "\n" not in record.excerpt
+    assert record.text == (text or line.decode())
+    assert not record.truncated
+    (record.reason + record.text).encode()
+    assert len(repr(record)) < 200
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2, 3, 1_000])
+def test_a_bad_record_is_kept_up_to_a_mebibyte(beyond: int) -> None:
+    line = b'{"id": "' + b"a" * ((1 << 20) - 8 - 2) + "öç".encode()[: 2 + beyond] + b"a" * (beyond - 2)
+    [record] = read_kaggle(io.BytesIO(line))
+    assert isinstance(record, Bad)
+    # The cut goes between the two letters.
+    assert record.text.encode() == line[: 1 << 20]
+    assert record.truncated == (beyond > 0)
+
+
+def test_a_letter_that_the_cut_goes_through_is_left_out() -> None:
+    [record] = read_kaggle(io.BytesIO(b"{" + "ö".encode() * (1 << 20)))
+    assert isinstance(record, Bad)
+    assert record.text == "{" + "ö" * ((1 << 19) - 1)
 
 
 @pytest.mark.parametrize("size", [999, 1_000, 1_001, 2_002, 5_000])
@@ -160,7 +186,7 @@ def test_a_huge_line_is_not_held_in_memory() -> None:
             return size
 
     [record] = read_kaggle(io.BufferedReader(Huge()), longest_line=1 << 16)
-    assert record == Bad(1, "the line is longer than 65,536 bytes", "{" * 200)
+    assert record == Bad(1, "the line is longer than 65,536 bytes", "{" * 65_537, truncated=True)
 
 
 @pytest.mark.parametrize(

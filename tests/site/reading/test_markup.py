@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree.ElementTree import canonicalize
 
 import feedparser
 import pytest
@@ -149,6 +151,17 @@ def test_records_that_cannot_be_used(record: bytes, reason: str) -> None:
     [found] = read_oai(io.BytesIO(content))
     assert isinstance(found, Bad)
     assert found.reason.startswith(reason)
+    element = b'<record xmlns="%s">%s</record>' % (OAI, record)
+    assert canonicalize(found.text, rewrite_prefixes=True) == canonicalize(element.decode(), rewrite_prefixes=True)
+
+
+def test_a_bad_record_is_repaired_and_read_again(data: Path) -> None:
+    content = (data / "oai_arxiv.xml").read_bytes()
+    broken = content.replace(b"<id>2602.00001</id>", b"<id>26O2.00001</id>")
+    first, bad = next(read_oai(io.BytesIO(content))), next(read_oai(io.BytesIO(broken)))
+    assert isinstance(bad, Bad)
+    repaired = bad.text.replace("26O2.00001", "2602.00001").encode()
+    assert next(read_oai(io.BytesIO(b'<OAI-PMH xmlns="%s">%s</OAI-PMH>' % (OAI, repaired)))) == first
 
 
 @pytest.mark.parametrize("between", [b"", b"\n", b"\n\n  \n", b"<!-- between -->"])
@@ -226,7 +239,10 @@ def collect(source: Iterator, records: list) -> None:
 )
 def test_an_entry_that_is_too_large_is_one_bad_record(more: bytes) -> None:
     first, second = read_atom(io.BytesIO(feed(entry(1, more) + entry(2))))
-    assert first == Bad(1, "the entry is too large", "")
+    assert isinstance(first, Bad)
+    assert (first.reason, first.truncated) == ("the entry is too large", True)
+    assert re.match(r"<(\w+):entry [^>]+><\1:id>http://arxiv.org/abs/2602.00001</\1:id><\1:title>A<", first.text)
+    assert 40_000 < len(first.text) <= 1 << 20
     assert isinstance(second, Good)
 
 

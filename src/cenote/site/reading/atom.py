@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from cenote.errors import SourceError
 from cenote.site.accents import without_accents_in_tex
 from cenote.site.papers import Paper, one_line
-from cenote.site.reading.markup import all_text, elements, text_of
+from cenote.site.reading.markup import elements, text_of, xml_of
 from cenote.site.reading.names import known
 from cenote.site.reading.records import Bad, Good, bad, judge, moment
 
@@ -62,14 +62,14 @@ class AtomFeed:
             position += 1
             if position <= self._after:
                 continue
-            if element is None:
-                yield bad(position, "the entry is too large", "")
+            if isinstance(element, str):
+                yield bad(position, "the entry is too large", element, is_whole=False)
             else:
-                yield judge(_paper, element, position, all_text)
+                yield judge(_paper, element, position, xml_of)
 
 
-def _count(element: Element | None) -> int | None:
-    text = (element.text or "").strip() if element is not None else ""
+def _count(element: Element | str) -> int | None:
+    text = "" if isinstance(element, str) else (element.text or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from cenote.errors import ArgumentError, SourceError
 from cenote.site.reading.atom import AtomFeed
-from cenote.site.reading.daily import read_daily
+from cenote.site.reading.daily import read_page
 from cenote.site.reading.oai import OaiError, OaiResponse
 from cenote.site.reading.polite import PoliteClient
 from cenote.site.reading.records import Bad, Cursor, Good, Record
@@ -238,7 +238,9 @@ class HubClient:
         known: set[str] = set()
         for page in range(_HUB_PAGES):
             parameters = {"date": day.isoformat(), "p": str(page), "limit": str(self._page_size)}
-            records = self._client.ask(f"{self._address}/api/daily_papers", parameters, partial(_read_hub, day=day))
+            records = self._client.ask(
+                f"{self._address}/api/daily_papers", parameters, partial(read_page, featured=day)
+            )
             fresh = [each for each in records if isinstance(each, Bad) or each.paper.id not in known]
             yield from fresh
             names = {each.paper.id for each in records if isinstance(each, Good)}
@@ -252,10 +254,6 @@ class HubClient:
 def _read_oai(stream: BinaryIO) -> tuple[OaiResponse, list[Record]]:
     response = OaiResponse(stream)
     return response, list(response)
-
-
-def _read_hub(stream: BinaryIO, day: dt.date) -> list[Good | Bad]:
-    return list(read_daily(stream, featured=day))
 
 
 def _days(count: int) -> dt.timedelta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import json
 import re
@@ -11,18 +12,19 @@ from typing import Any, BinaryIO
 
 from cenote.errors import DataFormatError
 from cenote.site.papers import Paper
+from cenote.site.reading.lists import items
 from cenote.site.reading.names import known
-from cenote.site.reading.records import Bad, Good, judge, moment
+from cenote.site.reading.records import Bad, Good, bad, judge, moment
 
-LARGEST = 64 << 20
-"""Bytes of a list, which is read as a whole; the hub's longest has about 1 MB."""
+LARGEST_ITEM = 8 << 20
+"""Bytes; as long as a line of the snapshot may be. An item of the hub has a few kB."""
+LARGEST_PAGE = 64 << 20
+"""Bytes of an answer of the hub, which is read as a whole; its longest has about 1 MB."""
 
 _WEB = re.compile(r"https?://[^\s\"'<>\\]{1,1990}")
 
 
-def read_daily(
-    stream: BinaryIO, *, after: int = 0, featured: dt.date | None = None, largest: int = LARGEST
-) -> Iterator[Good | Bad]:
+def read_daily(stream: BinaryIO, *, after: int = 0, largest_item: int = LARGEST_ITEM) -> Iterator[Good | Bad]:
     """Read a list of items with an inner ``paper``, or of papers themselves.
 
     The day on which a paper was featured is ``submittedOnDailyAt`` if the item has it, else its outer ``publishedAt``;
@@ -32,14 +34,13 @@ def read_daily(
     Args:
         stream: The list in JSON, decompressed.
         after: Position up to which records were read before.
-        featured: The day if it is known from the question that was asked; the item's own word if None.
-        largest: Bytes of the list.
+        largest_item: Items of more bytes are bad records, and are not held in memory.
 
     Yields:
-        One record an item.
+        One record an item; a bad one for an item that is damaged, as long as it can be seen where it ends.
 
     Raises:
-        DataFormatError: If the source is no JSON list of at most ``largest`` bytes.
+        DataFormatError: If the source is no JSON list, is cut short, or goes on behind the list.
 
     Example:
         >>> import io
@@ -48,22 +49,45 @@ def read_daily(
         >>> record.paper.id, record.paper.upvotes, str(record.paper.featured)
         ('2412.06097', 3, '2026-02-11')
     """
-    for position, item in enumerate(_load(stream, largest), start=1):
-        if position > after:
-            yield judge(partial(_paper, featured=featured), item, position, _show)
+    for position, item in enumerate(items(stream, largest_item), start=1):
+        if position <= after:
+            continue
+        if len(item) > largest_item:
+            yield bad(position, f"the item is larger than {largest_item:,} bytes", item, is_whole=False)
+        else:
+            yield _record(item, position)
 
 
-def _load(stream: BinaryIO, largest: int) -> list[object]:
+def read_page(stream: BinaryIO, featured: dt.date, *, largest: int = LARGEST_PAGE) -> list[Good | Bad]:
+    """Read an answer of the hub as a whole: one that is damaged anywhere has no records, and is worth asking again.
+
+    Args:
+        stream: The list in JSON, decompressed.
+        featured: The day that was asked for.
+        largest: Bytes of the list.
+
+    Raises:
+        DataFormatError: If the answer is no JSON list of at most ``largest`` bytes.
+    """
     content = stream.read(largest + 1)
     if len(content) > largest:
         raise DataFormatError(f"the list is longer than {largest:,} bytes")
     try:
-        items = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
+        found = json.loads(content.removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError) as error:
         raise DataFormatError(f"the source is not JSON, or cut short: {error}") from None
-    if not isinstance(items, list):
-        raise DataFormatError(f"the source must be a JSON list of papers, got {type(items).__name__}")
-    return items
+    if not isinstance(found, list):
+        raise DataFormatError(f"the source must be a JSON list of papers, got {type(found).__name__}")
+    make = partial(_paper, featured=featured)
+    return [judge(make, item, position, _show) for position, item in enumerate(found, start=1)]
+
+
+def _record(written: bytes, position: int) -> Good | Bad:
+    try:
+        item = json.loads(written.decode())
+    except (ValueError, RecursionError) as error:
+        return bad(position, f"not an item of JSON in UTF-8: {error}", written)
+    return judge(_paper, item, position, lambda _: written)
 
 
 def _show(item: object) -> str:
@@ -73,7 +97,7 @@ def _show(item: object) -> str:
         return "an item nested deeply"
 
 
-def _paper(item: object, featured: dt.date | None) -> Paper:
+def _paper(item: object, featured: dt.date | None = None) -> Paper:
     if not isinstance(item, dict):
         raise ValueError(f"an item must be a JSON object, got {type(item).__name__}")
     inner = _object(item, "paper")

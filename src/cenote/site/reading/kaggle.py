@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -48,9 +49,7 @@ def read_kaggle(stream: BinaryIO, *, after: int = 0, longest_line: int = LONGEST
         if position <= after:
             continue
         if len(line) > longest_line:
-            yield bad(
-                position, f"the line is longer than {longest_line:,} bytes", line[:1_000].decode(errors="replace")
-            )
+            yield bad(position, f"the line is longer than {longest_line:,} bytes", line, is_whole=False)
         elif line:
             yield _record(line, position)
 
@@ -67,7 +66,7 @@ def _lines(stream: BinaryIO, longest: int) -> Iterator[bytes]:
 
 
 def _check_first(line: bytes, position: int) -> None:
-    if not line.removeprefix(b"\xef\xbb\xbf").startswith(b"{"):
+    if not line.removeprefix(codecs.BOM_UTF8).startswith(b"{"):
         raise DataFormatError(
             f"line {position} is not a JSON object: the Kaggle snapshot has one paper a line, each in braces, "
             f"got {line[:40]!r}"
@@ -75,12 +74,12 @@ def _check_first(line: bytes, position: int) -> None:
 
 
 def _record(line: bytes, position: int) -> Good | Bad:
+    line = line.removeprefix(codecs.BOM_UTF8)
     try:
-        text = line.decode("utf-8-sig")
-        item = json.loads(text)
+        item = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        return bad(position, f"not a line of JSON in UTF-8: {error}", line[:1_000].decode(errors="replace"))
-    return judge(_paper, item, position, lambda _: text)
+        return bad(position, f"not a line of JSON in UTF-8: {error}", line)
+    return judge(_paper, item, position, lambda _: line)
 
 
 def _paper(item: object) -> Paper:

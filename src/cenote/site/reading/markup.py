@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator
 from typing import BinaryIO
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, tostring
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
@@ -20,7 +20,7 @@ _JUNK_AFTER_ROOT, _DECLARATION_NOT_AT_START = 9, 30
 """expat's codes for what follows a document."""
 
 
-def elements(stream: BinaryIO, root: str, wanted: Collection[str]) -> Iterator[tuple[str, Element | None]]:
+def elements(stream: BinaryIO, root: str, wanted: Collection[str]) -> Iterator[tuple[str, Element | str]]:
     """Yield each wanted element when it has ended, with all that is in it.
 
     Several documents may follow each other, as when answers of a server are appended to one file. A wanted element
@@ -32,7 +32,7 @@ def elements(stream: BinaryIO, root: str, wanted: Collection[str]) -> Iterator[t
         wanted: Tags to yield.
 
     Yields:
-        The tag, and the element or None if it is too large (4 MB).
+        The tag, and the element, or the beginning of its XML if it is too large (4 MB).
 
     Raises:
         DataFormatError: If the stream is not well-formed XML, has a document type, another root, or is nested too deep.
@@ -50,9 +50,9 @@ def text_of(parent: Element, path: str) -> str | None:
     return text if text and not text.isspace() else None
 
 
-def all_text(element: Element) -> str:
-    """All text in an element."""
-    return "".join(element.itertext())
+def xml_of(element: Element) -> str:
+    """The element's XML, which stands by itself: with the namespaces it needs."""
+    return tostring(element, encoding="unicode")
 
 
 class _Target:
@@ -60,19 +60,21 @@ class _Target:
 
     def __init__(self, root: str, wanted: Collection[str]) -> None:
         self._root, self._wanted = root, wanted
-        self._depth = self._depth_of_element = self._size = 0
+        self._open: list[str] = []
+        self._depth_of_element = self._size = 0
         self._builder: TreeBuilder | None = None
-        self.found: list[tuple[str, Element | None]] = []
+        self._beginning = ""
+        self.found: list[tuple[str, Element | str]] = []
         self.has_ended = False
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if not self._depth and tag != self._root:
+        if not self._open and tag != self._root:
             raise DataFormatError(f"the source's root element is {tag!r:.200}, must be {self._root!r}")
-        self._depth += 1
-        if self._depth > _DEEPEST:
+        self._open.append(tag)
+        if len(self._open) > _DEEPEST:
             raise DataFormatError(f"elements are nested deeper than {_DEEPEST}")
         if not self._depth_of_element and tag in self._wanted:
-            self._depth_of_element, self._size, self._builder = self._depth, 0, TreeBuilder()
+            self._depth_of_element, self._size, self._builder = len(self._open), 0, TreeBuilder()
         if self._builder is not None:
             self._builder.start(tag, attributes)
             self._grow(_COST_OF_ELEMENT + sum(len(name) + len(value) for name, value in attributes.items()))
@@ -85,24 +87,26 @@ class _Target:
     def end(self, tag: str) -> None:
         if self._builder is not None:
             self._builder.end(tag)
-        if self._depth == self._depth_of_element:
-            self.found.append((tag, self._builder.close() if self._builder is not None else None))
-            self._depth_of_element, self._builder = 0, None
-        self._depth -= 1
-        self.has_ended = not self._depth
+        if len(self._open) == self._depth_of_element:
+            self.found.append((tag, self._builder.close() if self._builder is not None else self._beginning))
+            self._depth_of_element, self._builder, self._beginning = 0, None, ""
+        self._open.pop()
+        self.has_ended = not self._open
 
     def close(self) -> None:
         """Nothing is kept."""
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if self._size > _LARGEST_ELEMENT:
-            self._builder = None
+        if self._size > _LARGEST_ELEMENT and self._builder is not None:
+            for tag in reversed(self._open[self._depth_of_element - 1 :]):
+                self._builder.end(tag)
+            self._beginning, self._builder = xml_of(self._builder.close()), None
 
 
 def _document(
     first: bytes, stream: BinaryIO, target: _Target
-) -> Generator[tuple[str, Element | None], None, bytes | None]:
+) -> Generator[tuple[str, Element | str], None, bytes | None]:
     """Read one document; return the first bytes of the next one, None if there is none."""
     parser = DefusedXMLParser(target=target, forbid_dtd=True)
     data, window, start = first, b"", 0

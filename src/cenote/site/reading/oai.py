@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from cenote.errors import ArgumentError, SourceError
 from cenote.site.accents import without_accents_in_tex
 from cenote.site.papers import Paper, one_line, paper_id
-from cenote.site.reading.markup import all_text, elements, text_of
+from cenote.site.reading.markup import elements, text_of, xml_of
 from cenote.site.reading.names import full_name, known, split_authors, turn_around
 from cenote.site.reading.records import Deleted, Record, bad, judge, moment
 
@@ -74,11 +74,11 @@ class OaiResponse:
             if position > self._after:
                 yield _read(element, position)
 
-    def _note(self, tag: str, element: Element | None) -> None:
-        text = one_line(element.text or "")[:2_000] if element is not None else ""
+    def _note(self, tag: str, element: Element | str) -> None:
+        text = "" if isinstance(element, str) else one_line(element.text or "")[:2_000]
         if tag == _TOKEN:
             self.resumption_token = text or None
-        elif tag == _ERROR and element is not None and element.get("code") != "noRecordsMatch":
+        elif tag == _ERROR and not isinstance(element, str) and element.get("code") != "noRecordsMatch":
             raise OaiError(one_line(element.get("code", "an error"))[:100], text[:300])
         elif tag == _DATE:
             try:
@@ -87,17 +87,17 @@ class OaiResponse:
                 self.date = None
 
 
-def _read(record: Element | None, position: int) -> Record:
-    if record is None:
-        return bad(position, "the record is too large", "")
+def _read(record: Element | str, position: int) -> Record:
+    if isinstance(record, str):
+        return bad(position, "the record is too large", record, is_whole=False)
     header = record.find(f"{_OAI}header")
     if header is not None and header.get("status") == "deleted":
         identifier = text_of(header, f"{_OAI}identifier") or ""
         try:
             return Deleted(paper_id(identifier), position)
         except ArgumentError as error:
-            return bad(position, str(error), identifier)
-    return judge(_paper, record, position, all_text)
+            return bad(position, str(error), xml_of(record))
+    return judge(_paper, record, position, xml_of)
 
 
 def _paper(record: Element) -> Paper:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import email.utils
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from cenote.site.papers import Paper, one_line
 
-_EXCERPT = 200
+LARGEST_TEXT = 1 << 20
+"""Bytes of a bad record that are kept; the largest honest one, a paper of three thousand authors, has about 200 kB."""
+
 _MONTHS = {
     "Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6,
     "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11, "Dec": 12,
@@ -34,8 +37,10 @@ class Bad:
 
     position: int
     reason: str
-    excerpt: str
-    """Its first characters, on one line."""
+    text: str = field(repr=False)
+    """What it holds as its source writes it, so that it can be repaired and read again."""
+    truncated: bool = False
+    """Whether that is its beginning only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +75,17 @@ class Reader(Protocol):
 
 T = TypeVar("T")
 
+_Decoder = codecs.getincrementaldecoder("utf-8")
 
-def judge(make: Callable[[T], Paper], item: T, position: int, show: Callable[[T], str]) -> Good | Bad:
+
+def judge(make: Callable[[T], Paper], item: T, position: int, show: Callable[[T], str | bytes]) -> Good | Bad:
     """Make a paper of an item of a source, or say why there is none.
 
     Args:
         make: Makes the paper; raises ``ValueError`` if the item does not allow it.
         item: What the source holds.
         position: The record's number in the source.
-        show: Writes the item out if it is bad.
+        show: Writes the item out if it is bad, as its source does.
     """
     try:
         return Good(make(item), position)
@@ -90,9 +97,25 @@ def judge(make: Callable[[T], Paper], item: T, position: int, show: Callable[[T]
     return bad(position, reason, show(item))
 
 
-def bad(position: int, reason: str, text: str) -> Bad:
-    """A bad record with the beginning of what it holds; both are fit to be written to a file."""
-    return Bad(position, one_line(reason), one_line(text[: 2 * _EXCERPT])[:_EXCERPT])
+def bad(position: int, reason: str, record: str | bytes, *, is_whole: bool = True) -> Bad:
+    r"""A bad record with what it holds, up to ``LARGEST_TEXT`` bytes; fit to be written to a file.
+
+    Args:
+        position: The record's number in the source.
+        reason: Why it cannot be used.
+        record: What it holds. Bytes that are not UTF-8 are written as ``\xff``, which JSON does not allow: what is
+            damaged is not taken for good when it is read again.
+        is_whole: False if this is its beginning only.
+
+    Example:
+        >>> bad(1, "not UTF-8", b'{"title": "K\xf6nig"}').text
+        '{"title": "K\\xf6nig"}'
+    """
+    content = record.encode(errors="backslashreplace") if isinstance(record, str) else record
+    is_whole = is_whole and len(content) <= LARGEST_TEXT
+    # Not final at a cut, so that a character it goes through is left out.
+    text = _Decoder("backslashreplace").decode(content[:LARGEST_TEXT], final=is_whole)
+    return Bad(position, one_line(reason), text, truncated=not is_whole)
 
 
 def moment(value: object, name: str) -> dt.datetime | None:
