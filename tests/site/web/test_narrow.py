@@ -21,7 +21,7 @@ from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper
 from cenote.site.store.saving import save_papers
 
-from .chromium import NEEDS_CHROMIUM, OPEN_ALL, SITE, answer_from
+from .chromium import NEEDS_CHROMIUM, OPEN_ALL, ROWS, SITE, answer_from
 from .conftest import FakeSearch, SomeMethods
 
 if TYPE_CHECKING:
@@ -102,6 +102,16 @@ def test_no_column_of_a_table_is_hidden_on_a_phone(page: Page, address: str) -> 
     for table in page.locator("table").all():
         assert table.evaluate("each => each.scrollWidth <= each.parentElement.clientWidth")
         assert table.evaluate("each => each.getBoundingClientRect().right <= 360")
+
+
+@pytest.mark.parametrize("width", [320, 360, 390])
+def test_the_navigation_is_one_row_on_a_phone(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(SITE)
+    [row] = page.evaluate(ROWS)
+    assert len(row) == 4
+    assert all(each >= 24 for size in row for each in size)  # WCAG 2.5.8
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_copy_button_covers_no_code(page: Page) -> None:
