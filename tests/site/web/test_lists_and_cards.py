@@ -87,6 +87,18 @@ def test_a_page_behind_the_last_of_a_search_leads_to_the_first(open_with: Openin
     assert "of 2" not in text_of(page)
 
 
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ("q=+a+%26+b&shelf=pooling&first=soon&mode=semantic", "?q=a+%26+b&mode=semantic"),
+        ("q=&author=Ada&mode=hybrid", ""),
+    ],
+)
+def test_filters_are_taken_away(open_with: Opening, asked: str, left: str) -> None:
+    answer = open_with().get(f"/search?{asked}&without=filters")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/search{left}")
+
+
 def test_a_command_in_a_note_is_code(open_with: Opening) -> None:
     page = check_page(open_with(search=found(note="Off: `cenote embed` makes it.")).get("/search?q=x").text)
     [note] = [each for each in page.iter("p") if each.get("class") == "note"]

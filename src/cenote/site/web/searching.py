@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from cenote.catalog.numbers import counted
 from cenote.site.search import Found, Mode
@@ -27,8 +29,12 @@ MODES = {
 
 
 @page(router, "/search")
-def search(request: Request, site: TheSite) -> HTMLResponse:
+def search(request: Request, site: TheSite) -> Response:
     """Search papers; every state of the form is an address."""
+    if "without" in request.query_params:  # a button, so that it takes along what was typed
+        kept = read_form(request.query_params).kept
+        query = urlencode({name: kept[name] for name in ("q", "mode") if name in kept})
+        return RedirectResponse("/search" + (f"?{query}" if query else ""), 303)
     return _answer(request, site, "search.html.j2")
 
 
