@@ -147,6 +147,26 @@ def test_a_search_is_a_feed(client: TestClient, asked: list[tuple[str, Filters, 
     ]
 
 
+def test_a_search_is_a_feed_in_its_own_mode(
+    client: TestClient, asked: list[tuple[str, Filters, Mode, int, int]]
+) -> None:
+    parsed = atom(client, "/feed.atom", q="posets", mode="keyword")
+    links = {link.rel: link.href for link in parsed.feed.links}
+    assert links["alternate"] == f"{BASE}/search?q=posets&mode=keyword"
+    assert links["self"] == f"{BASE}/feed.atom?q=posets&mode=keyword"
+    assert parsed.feed.id != atom(client, "/feed.atom", q="posets", mode="hybrid").feed.id
+    assert asked == [("posets", Filters(), Mode.KEYWORD, 50, 0), ("posets", Filters(), Mode.HYBRID, 50, 0)]
+    newest = atom(client, "/feed.atom", mode="semantic").feed  # there is nothing to look for
+    assert (newest.id, newest.title) == ("tag:feed.example,2026:feed/papers", "cenote: newest papers")
+    assert client.get("/feed.atom", params={"mode": "magic"}).status_code == 422
+
+
+def test_a_week_is_a_feed(client: TestClient) -> None:
+    parsed = atom(client, "/feed.atom", first="2026-02-09", last="2026-02-15")
+    assert parsed.feed.title == "cenote: papers from 2026-02-09 to 2026-02-15"
+    assert [entry.link for entry in parsed.entries] == [f"{BASE}/papers/{each}" for each in (COUNTED.id, FULL.id, CARD)]
+
+
 def test_a_paper_without_a_date_is_in_no_feed(client: TestClient) -> None:
     titles = [entry.title for entry in atom(client, "/feed.atom", q="ponds").entries]
     assert FULL.title in titles

@@ -12,7 +12,7 @@ from cenote.catalog.card import Shelf
 from cenote.errors import ArgumentError
 from cenote.site.papers import one_line
 from cenote.site.periods import Day
-from cenote.site.search import Filters
+from cenote.site.search import Filters, Mode
 
 
 def _or_none(value: object) -> object:
@@ -30,6 +30,7 @@ Text = Annotated[str | None, _Blank]
 Limit = Annotated[int, Query(ge=1, le=100, description="Number of papers at most.")]
 Page = Annotated[int, Query(ge=0, le=1_000_000, description="Number of the page, from 0.")]
 Words = Annotated[str, Query(description="What to search for; empty for all papers, the newest first.")]
+Looking = Annotated[Mode, Query(description="By words, by meaning, or both.")]
 Date = Annotated[Text, Query(description="A day: YYYY-MM-DD.", json_schema_extra={"format": "date"})]
 VerdictWord = Annotated[
     Literal["holds", "fails", "unclear", "stale"] | None,

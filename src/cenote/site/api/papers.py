@@ -10,7 +10,7 @@ from fastapi import Path, Query, Response
 
 from cenote.errors import ArgumentError, UnknownPaperError
 from cenote.site.api.answering import NOT_FOUND, new_router
-from cenote.site.api.asking import AskedFilters, Date, Limit, Page, Text, Words
+from cenote.site.api.asking import AskedFilters, Date, Limit, Looking, Page, Text, Words
 from cenote.site.api.hub import HubItem, HubPage, item, page
 from cenote.site.papers import one_line, paper_id
 from cenote.site.periods import Day, Month, Period, Week
@@ -86,7 +86,7 @@ def search_papers(
     response: Response,
     filters: AskedFilters,
     q: Words = "",
-    mode: Annotated[Mode, Query(description="By words, by meaning, or both.")] = Mode.HYBRID,
+    mode: Looking = Mode.HYBRID,
     p: Page = 0,
     limit: Limit = 20,
 ) -> list[HubItem]:
