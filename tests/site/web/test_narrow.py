@@ -134,3 +134,19 @@ def test_the_title_of_the_tab_follows_the_search(page: Page) -> None:
     expect(page).to_have_title("order theory · Search · cenote")
     page.goto(f"{SITE}/search?q=order+theory")
     assert page.title() == "order theory · Search · cenote"
+
+
+def test_the_feeds_in_the_head_follow_the_search(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{SITE}/search")
+    named = page.locator("head link[rel=alternate]")
+    assert named.count() == 2
+    page.get_by_role("searchbox").fill("a & b")
+    expect(named).to_have_count(4)
+    addresses = [each.get_attribute("href") for each in named.all()]
+    own = [f"{SITE}/feed.atom?q=a+%26+b", f"{SITE}/feed.json?q=a+%26+b"]
+    assert addresses == [*own, "/feed.atom", "/feed.json"]
+    assert named.first.get_attribute("title") == page.title()
+    page.get_by_role("searchbox").fill("")
+    expect(named).to_have_count(2)

@@ -14,6 +14,7 @@ from cenote.site.search.words import MOST_RANKED
 from cenote.site.state import Site, TheSite
 from cenote.site.web.ballots import voted_on
 from cenote.site.web.cards import card_view
+from cenote.site.web.following import search_feeds
 from cenote.site.web.paging import Pages, page_number
 from cenote.site.web.rendering import page, render
 
@@ -60,6 +61,7 @@ def _answer(request: Request, site: Site, template: str) -> HTMLResponse:
         voted=voted_on(request, site, [hit.stored.number for hit in hits]),
         cards=[card_view(hit.stored, site.methods.by_paper(hit.stored.paper.id), hit.reasons) for hit in hits],
         count=_count(found) if found else "",
+        feeds=search_feeds(asked),
         pages=Pages(number, PAGE, found.total if found else 0, "/search", asked.kept),
         modes=MODES,
         verdicts=VERDICTS,

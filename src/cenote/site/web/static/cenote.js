@@ -62,6 +62,7 @@ function setUpSearch(form) {
     }
     document.title = [query.get("q")?.trim(), form.dataset.title].filter(Boolean).join(" · ");
     history.replaceState(null, "", address);
+    nameFeeds(list);
     list.removeAttribute("aria-busy");
   }
 
@@ -79,6 +80,17 @@ function failure(address) {
   note.className = "note";
   note.append("The search did not answer. ", again, ".");
   return note;
+}
+
+// What the list links to for feed readers stands in the head, too, where they look for it.
+function nameFeeds(list) {
+  document.head.querySelectorAll("link[data-own]").forEach((each) => each.remove());
+  const others = document.head.querySelector("link[rel=alternate]");
+  for (const { rel, type, href } of list.querySelectorAll("a[rel=alternate]")) {
+    const link = Object.assign(document.createElement("link"), { rel, type, href, title: document.title });
+    link.dataset.own = "";
+    others.before(link);
+  }
 }
 
 // --- readers ---
