@@ -45,6 +45,23 @@ def test_who_has_the_newest_is_sent_nothing(client: TestClient, path: str) -> No
         assert client.get(path, headers={"If-None-Match": other}).content == first.content
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_head_answers_as_get_does(client: TestClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert dict(head.headers) == dict(got.headers)
+    assert client.head(path, headers={"If-None-Match": got.headers["etag"]}).status_code == 304
+    refused = client.post(path)
+    assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/api/papers/2602.99999", "/feed.atom?date=soon"])
+def test_head_is_refused_as_get_is(client: TestClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert head.status_code == got.status_code in (404, 422)
+    assert head.headers["content-type"] == got.headers["content-type"] == "application/json"
+
+
 def test_a_paper_imported_late_changes_the_tag(own_client: TestClient, own_site: Site) -> None:
     tags = {path: own_client.get(path).headers["etag"] for path in ("/feed.atom", "/api/daily_papers")}
     with own_site.database.write() as connection:
@@ -57,6 +74,7 @@ def test_the_description_names_every_route_and_error(client: TestClient) -> None
     described = client.get("/openapi.json").json()
     paths = {path.replace("{paper}", FULL.id).replace("{slug}", "order-theory") for path in described["paths"]}
     assert paths == set(PATHS)
+    assert {method for methods in described["paths"].values() for method in methods} == {"get"}
     for path, [operation] in ((path, list(methods.values())) for path, methods in described["paths"].items()):
         assert operation["description"], path
         assert set(operation["responses"]) - {"404"} == {"200", "304", "422", "503"}

@@ -143,8 +143,50 @@ def test_a_search_is_a_feed(client: TestClient, asked: list[tuple[str, Filters, 
     assert asked == [
         ("posets", pooling, Mode.HYBRID, 9, 0),
         ("posets", pooling, Mode.HYBRID, 50, 0),
-        ("", Filters(first=day, last=day, verdict="holds"), Mode.HYBRID, 50, 0),
+        ("", Filters(within=(day, day), verdict="holds"), Mode.HYBRID, 50, 0),
     ]
+
+
+def test_a_search_is_a_feed_in_its_own_mode(
+    client: TestClient, asked: list[tuple[str, Filters, Mode, int, int]]
+) -> None:
+    parsed = atom(client, "/feed.atom", q="posets", mode="keyword")
+    links = {link.rel: link.href for link in parsed.feed.links}
+    assert links["alternate"] == f"{BASE}/search?q=posets&mode=keyword"
+    assert links["self"] == f"{BASE}/feed.atom?q=posets&mode=keyword"
+    assert parsed.feed.id != atom(client, "/feed.atom", q="posets", mode="hybrid").feed.id
+    assert asked == [("posets", Filters(), Mode.KEYWORD, 50, 0), ("posets", Filters(), Mode.HYBRID, 50, 0)]
+    newest = atom(client, "/feed.atom", mode="semantic").feed  # there is nothing to look for
+    assert (newest.id, newest.title) == ("tag:feed.example,2026:feed/papers", "cenote: newest papers")
+    assert client.get("/feed.atom", params={"mode": "magic"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "period", "found"),
+    [
+        ("week", "2026-W07", (COUNTED.id, FULL.id, CARD)),
+        ("month", "2026-02", (COUNTED.id, FULL.id, CARD)),
+        ("month", "2020-01", ()),
+    ],
+)
+def test_a_week_and_a_month_are_feeds(client: TestClient, name: str, period: str, found: tuple[str, ...]) -> None:
+    parsed = atom(client, "/feed.atom", **{name: period})
+    assert parsed.feed.title == f"cenote: papers of {name} {period}"
+    assert [entry.link for entry in parsed.entries] == [f"{BASE}/papers/{each}" for each in found]
+    links = {link.rel: link.href for link in parsed.feed.links}
+    assert links["alternate"] == f"{BASE}/papers/{name}/{period}"
+
+
+def test_days_of_the_feed_and_of_publication_are_told_apart(client: TestClient) -> None:
+    published = FULL.published.date().isoformat()
+    asked = {"first": published, "last": published}
+    assert [each.link for each in atom(client, "/feed.atom", **asked).entries] == [f"{BASE}/papers/{FULL.id}"]
+    both = atom(client, "/feed.atom", date="2026-02-11", **asked)
+    assert [each.link for each in both.entries] == [f"{BASE}/papers/{FULL.id}"]
+    assert both.feed.title == f"cenote: papers of 2026-02-11, first {published}, last {published}"
+    assert atom(client, "/feed.atom", date="2026-02-12", **asked).entries == []
+    for wrong in ({"date": "2026-02-11", "week": "2026-W07"}, {"month": "2026-13"}):
+        assert client.get("/feed.atom", params=wrong).status_code in (400, 422)
 
 
 def test_a_paper_without_a_date_is_in_no_feed(client: TestClient) -> None:

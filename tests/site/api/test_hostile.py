@@ -25,7 +25,7 @@ ROUTES = {
     "/api/daily_papers": ("date", "week", "month", "submitter", "sort", "p", "limit"),
     "/api/papers/search": ("q", "mode", "p", "limit", "first", "last", "author", "category", "shelf", "has_code"),
     "/api/claims.csv": ("shelf", "verdict"),
-    "/feed.atom": ("q", "date", "first", "organization", "verdict", "limit"),
+    "/feed.atom": ("q", "mode", "date", "first", "organization", "verdict", "limit"),
     "/feed.json": ("q", "date", "last", "author", "limit"),
 }
 

@@ -243,7 +243,7 @@ def test_an_answer_says_that_there_is_no_search_by_meaning(own_client: TestClien
         ("/api/papers/search?has_code=perhaps", "has_code: "),
         ("/api/claims?verdict=x", "verdict: "),
         ("/feed.atom?date=tomorrow", "date must be a day"),
-        ("/feed.json?date=2026-02-11&last=2026-02-12", "give either date or first and last"),
+        ("/feed.json?date=2026-02-11&week=2026-W07", "give at most one of date, week and month"),
     ],
 )
 def test_a_wrong_parameter_is_told_in_one_sentence(client: TestClient, path: str, said: str) -> None:

@@ -17,6 +17,13 @@ NEEDS_CHROMIUM = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=
 SITE = "http://cenote.localhost"  # which browsers trust as they do https
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => each.open = true)"
 
+ROWS = """() => {
+    const places = [...document.querySelectorAll("header.site nav a")].map(each => each.getBoundingClientRect());
+    const rows = [...new Set(places.map(each => each.top))];
+    return rows.map(top => places.filter(each => each.top === top).map(each => [each.width, each.height]));
+}"""
+"""How wide and how high the entries of the main navigation are, row by row."""
+
 
 def answer_from(client: TestClient, page: Page) -> None:
     """Let the application answer whatever the page asks for."""

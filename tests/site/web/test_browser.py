@@ -124,6 +124,46 @@ def test_search_as_one_types(server: str, browser: Browser) -> None:
     page.close()
 
 
+@pytest.mark.parametrize("status", [503, None], ids=["refused", "offline"])
+def test_a_search_that_fails_is_seen(server: str, browser: Browser, status: int | None) -> None:
+    page = browser.new_page()
+    page.goto(f"{server}/search?q=order+theory")
+    assert page.locator("[data-list] article").count()
+    asked = "**/search/results?*"
+    page.route(asked, lambda route: route.fulfill(status=status, body="later") if status else route.abort())
+    page.get_by_role("searchbox").fill("token pooling")
+    note = page.locator("[data-list] > .note", has_text="did not answer")
+    note.wait_for()
+    assert note.inner_text() == "The search did not answer. Try again."
+    assert page.get_by_role("status").inner_text() == "The search did not answer; press Enter to try again."
+    assert page.locator("[data-list] article").count() == 0
+    assert (page.title(), page.url) == ("token pooling · Search · cenote", f"{server}/search?q=token+pooling")
+    page.unroute(asked)
+    page.get_by_role("searchbox").press_sequentially(" layers")
+    page.locator("[data-list] article").first.wait_for()
+    assert not note.is_visible()
+    page.route(asked, lambda route: route.abort())
+    page.get_by_role("searchbox").fill("order theory")
+    note.get_by_role("link").click()
+    page.get_by_role("link", name="Order Theory in the Context of Machine Learning").wait_for()
+    assert page.url == f"{server}/search?q=order+theory"
+    page.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_without_filters_keeps_what_was_typed(server: str, browser: Browser, script: bool) -> None:
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+    page.goto(f"{server}/search?q=order+theory&shelf=tracking&mode=keyword")
+    page.get_by_role("searchbox").fill("token pooling")
+    page.get_by_role("button", name="Without filters").click()
+    page.wait_for_url(f"{server}/search?q=token+pooling&mode=keyword")
+    assert page.get_by_role("searchbox").input_value() == "token pooling"
+    assert page.locator("#shelf").input_value() == ""
+    assert page.locator("[data-list] article").count()
+    context.close()
+
+
 def test_the_scheme_is_chosen_and_kept(server: str, browser: Browser) -> None:
     context = browser.new_context(color_scheme="light")
     page = context.new_page()

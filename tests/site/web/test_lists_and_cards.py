@@ -78,6 +78,27 @@ def test_a_search_says_how_many_there_are(open_with: Opening, search: FakeSearch
     assert sentence in [text_of(each) for each in page.iter("p")]
 
 
+def test_a_page_behind_the_last_of_a_search_leads_to_the_first(open_with: Opening) -> None:
+    search = FakeSearch(Found((), 31, Mode.KEYWORD, matched=31))
+    page = check_page(open_with(search=search).get("/search?q=pooling&shelf=pooling&mode=keyword&page=40").text)
+    [link] = [each for each in page.iter("a") if text_of(each) == "first page"]
+    assert link.get("href") == "/search?shelf=pooling&q=pooling&mode=keyword"
+    assert [each for each in page.iter("nav") if each.get("class") == "pager"] == []
+    assert "of 2" not in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ("q=+a+%26+b&shelf=pooling&first=soon&mode=semantic", "?q=a+%26+b&mode=semantic"),
+        ("q=&author=Ada&mode=hybrid", ""),
+    ],
+)
+def test_filters_are_taken_away(open_with: Opening, asked: str, left: str) -> None:
+    answer = open_with().get(f"/search?{asked}&without=filters")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/search{left}")
+
+
 def test_a_command_in_a_note_is_code(open_with: Opening) -> None:
     page = check_page(open_with(search=found(note="Off: `cenote embed` makes it.")).get("/search?q=x").text)
     [note] = [each for each in page.iter("p") if each.get("class") == "note"]

@@ -21,7 +21,7 @@ from cenote.site.store.database import Database
 from cenote.site.store.reading import StoredPaper
 from cenote.site.store.saving import save_papers
 
-from .chromium import NEEDS_CHROMIUM, OPEN_ALL, SITE, answer_from
+from .chromium import NEEDS_CHROMIUM, OPEN_ALL, ROWS, SITE, answer_from
 from .conftest import FakeSearch, SomeMethods
 
 if TYPE_CHECKING:
@@ -104,6 +104,16 @@ def test_no_column_of_a_table_is_hidden_on_a_phone(page: Page, address: str) -> 
         assert table.evaluate("each => each.getBoundingClientRect().right <= 360")
 
 
+@pytest.mark.parametrize("width", [320, 360, 390])
+def test_the_navigation_is_one_row_on_a_phone(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(SITE)
+    [row] = page.evaluate(ROWS)
+    assert len(row) == 4
+    assert all(each >= 24 for size in row for each in size)  # WCAG 2.5.8
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_the_copy_button_covers_no_code(page: Page) -> None:
     page.goto(f"{SITE}/papers/{MEASURED.arxiv}")
     for block in page.locator("div.code").all():
@@ -124,3 +134,19 @@ def test_the_title_of_the_tab_follows_the_search(page: Page) -> None:
     expect(page).to_have_title("order theory · Search · cenote")
     page.goto(f"{SITE}/search?q=order+theory")
     assert page.title() == "order theory · Search · cenote"
+
+
+def test_the_feeds_in_the_head_follow_the_search(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{SITE}/search")
+    named = page.locator("head link[rel=alternate]")
+    assert named.count() == 2
+    page.get_by_role("searchbox").fill("a & b")
+    expect(named).to_have_count(4)
+    addresses = [each.get_attribute("href") for each in named.all()]
+    own = [f"{SITE}/feed.atom?q=a+%26+b", f"{SITE}/feed.json?q=a+%26+b"]
+    assert addresses == [*own, "/feed.atom", "/feed.json"]
+    assert named.first.get_attribute("title") == page.title()
+    page.get_by_role("searchbox").fill("")
+    expect(named).to_have_count(2)

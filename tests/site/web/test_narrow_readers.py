@@ -31,7 +31,7 @@ from cenote.site.store.saving import save_papers
 from cenote.site.web import accounts, operating, privacy, running, signing_in, subscribing, talk
 
 from ..visiting import OPERATOR, Browser, Post, Visited
-from .chromium import NEEDS_CHROMIUM, OPEN_ALL, SITE, answer_from
+from .chromium import NEEDS_CHROMIUM, OPEN_ALL, ROWS, SITE, answer_from
 from .conftest import FakeSearch, SomeMethods
 
 if TYPE_CHECKING:
@@ -175,6 +175,17 @@ def test_no_page_is_wider_than_a_phone(olga: Browser, page: Page, route: str, la
         assert answer.status == 200  # text alone, which the browser itself shows
         return
     check(page)
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 440, 480, 520, 640])
+def test_no_entry_of_the_navigation_stands_alone(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(SITE)
+    rows = page.evaluate(ROWS)
+    assert sum(map(len, rows)) == 6
+    assert all(len(row) > 1 for row in rows)
+    assert all(each >= 24 for row in rows for size in row for each in size)  # WCAG 2.5.8
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_there_is_no_other_page() -> None:

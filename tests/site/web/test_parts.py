@@ -74,7 +74,11 @@ def test_a_long_day_has_pages(open_with: Opening) -> None:
         assert len(answer.content) < 60_000
         seen += [each for each in links(check_page(answer.text)) if each.startswith("/papers/2501")]
     assert seen == [f"/papers/2501.{n:05}" for n in range(120)]
-    assert "There is nothing on this page" in client.get(f"/papers/date/{day}?page=4").text
+    behind = check_page(client.get(f"/papers/date/{day}?page=4").text)
+    assert "There is nothing on this page" in text_of(behind)
+    assert f"/papers/date/{day}" in links(behind)
+    assert "Page 3 of 3" in text_of(check_page(client.get(f"/papers/date/{day}?page=3").text))
+    assert "Page 4" not in text_of(behind)
 
 
 @pytest.mark.parametrize(

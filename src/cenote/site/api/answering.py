@@ -50,11 +50,22 @@ def error_answer(status: int, sentence: str, headers: dict[str, str] | None = No
 
 def new_router() -> APIRouter:
     """Return a router whose routes answer as this module says."""
-    return APIRouter(
+    return _Router(
         route_class=_Route,
         responses=NOT_MODIFIED | ERRORS,
         generate_unique_id_function=lambda route: route.name,  # short names for whom generates a client
     )
+
+
+class _Router(APIRouter):
+    """A router that answers HEAD wherever it answers GET, though only GET is described."""
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **how: Any) -> None:
+        # A route of two methods would be described twice under one name. The one that answers both comes first, so that
+        # it is also the one that tells other methods which there are.
+        if how.get("methods") == ["GET"]:
+            super().add_api_route(path, endpoint, **how | {"methods": ["GET", "HEAD"], "include_in_schema": False})
+        super().add_api_route(path, endpoint, **how)
 
 
 class _Route(APIRoute):

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator
 from cenote.catalog.card import Shelf
 from cenote.errors import ArgumentError
 from cenote.site.papers import one_line
-from cenote.site.periods import Day
-from cenote.site.search import Filters
+from cenote.site.periods import Day, Month, Period, Week
+from cenote.site.search import Filters, Mode
 
 
 def _or_none(value: object) -> object:
@@ -30,7 +30,12 @@ Text = Annotated[str | None, _Blank]
 Limit = Annotated[int, Query(ge=1, le=100, description="Number of papers at most.")]
 Page = Annotated[int, Query(ge=0, le=1_000_000, description="Number of the page, from 0.")]
 Words = Annotated[str, Query(description="What to search for; empty for all papers, the newest first.")]
+Looking = Annotated[Mode, Query(description="By words, by meaning, or both.")]
 Date = Annotated[Text, Query(description="A day: YYYY-MM-DD.", json_schema_extra={"format": "date"})]
+_WEEK = "^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])$"
+_MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+WeekText = Annotated[Text, Query(description="An ISO week: YYYY-Www.", json_schema_extra={"pattern": _WEEK})]
+MonthText = Annotated[Text, Query(description="A month: YYYY-MM.", json_schema_extra={"pattern": _MONTH})]
 VerdictWord = Annotated[
     Literal["holds", "fails", "unclear", "stale"] | None,
     _Blank,
@@ -49,6 +54,23 @@ def read_day(text: str | None, name: str) -> dt.date | None:
         return Day.parse(text).first if text else None
     except ArgumentError as error:
         raise ArgumentError(str(error).replace(Day.kind, name, 1)) from None
+
+
+def read_period(date: str | None, week: str | None, month: str | None) -> Period | None:
+    """Return the days of the feed that these parameters name.
+
+    Raises:
+        ArgumentError: If more than one is given, or the calendar does not have it.
+    """
+    asked = {"date": date, "week": week, "month": month}
+    given = [name for name, value in asked.items() if value]
+    if len(given) > 1:
+        raise ArgumentError(f"give at most one of date, week and month, got {' and '.join(given)}")
+    if date:
+        return Day.parse(date)
+    if week:
+        return Week.parse(week)
+    return Month.parse(month) if month else None
 
 
 async def _filters(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Depends, Response
 
-from cenote.errors import ArgumentError
 from cenote.site.api.answering import new_router
-from cenote.site.api.asking import AskedFilters, Date, Limit, Words, read_day
+from cenote.site.api.asking import AskedFilters, Date, Limit, Looking, MonthText, WeekText, Words, read_period
 from cenote.site.api.feed import Entry, Feed, paper_entries, result_entries
 from cenote.site.api.links import Links
 from cenote.site.api.writing import ATOM, JSON_FEED, write_atom, write_json_feed
 from cenote.site.papers import one_line
-from cenote.site.search import Filters
+from cenote.site.periods import Period
+from cenote.site.search import Filters, Mode
 from cenote.site.state import Site, TheSite
 from cenote.site.store.reading import StoredPaper, papers_between
 
@@ -28,30 +28,40 @@ _LIMIT = 50
 
 
 @dataclass(frozen=True)
-class _Asked:
+class AskedPapers:
     """Which papers a feed has; nothing asked is the newest."""
 
-    query: str
-    filters: Filters
-    date: dt.date | None
-    limit: int
+    query: str = ""
+    filters: Filters = field(default_factory=Filters)
+    period: Period | None = None
+    """Days of the feed."""
+    limit: int = _LIMIT
+    mode: Mode = Mode.HYBRID
+    """How a query is looked for; without one it says nothing."""
 
     @property
     def parameters(self) -> dict[str, str]:
         """What was asked, as an address says it: always alike, whatever order and blanks it came with."""
-        given = {"q": self.query, "date": self.date, **vars(self.filters)}
+        mode = self.mode if self.query and self.mode is not Mode.HYBRID else None
+        days = {self.period.kind: self.period} if self.period else {}
+        given = {"q": self.query, **days, **vars(self.filters), "mode": mode}
         texts = {name: "true" if value is True else str(value) for name, value in given.items() if value}
         return texts if self.limit == _LIMIT else texts | {"limit": str(self.limit)}
 
 
-def _asked(filters: AskedFilters, q: Words = "", date: Date = None, limit: Limit = _LIMIT) -> _Asked:
-    day = read_day(date, "date")
-    if day and (filters.first or filters.last):
-        raise ArgumentError(f"give either date or first and last, got date {day} beside them")
-    return _Asked(one_line(q), filters, day, limit)
+def _asked(
+    filters: AskedFilters,
+    q: Words = "",
+    date: Date = None,
+    week: WeekText = None,
+    month: MonthText = None,
+    limit: Limit = _LIMIT,
+    mode: Looking = Mode.HYBRID,
+) -> AskedPapers:
+    return AskedPapers(one_line(q), filters, read_period(date, week, month), limit, mode)
 
 
-_AskedPapers = Annotated[_Asked, Depends(_asked)]
+_Asked = Annotated[AskedPapers, Depends(_asked)]
 
 
 def _described(media: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -68,13 +78,13 @@ _AS_JSON = _described(JSON_FEED, {"type": "object", "required": ["version", "tit
 
 
 @router.get("/feed.atom", summary="Papers as Atom", **_AS_ATOM)
-def papers_as_atom(site: TheSite, asked: _AskedPapers) -> Response:
+def papers_as_atom(site: TheSite, asked: _Asked) -> Response:
     """Return the newest papers, those of one day, or those that a search finds, as an Atom feed."""
     return _atom(_papers(site, asked, "/feed.atom"))
 
 
 @router.get("/feed.json", summary="Papers as JSON Feed", **_AS_JSON)
-def papers_as_json(site: TheSite, asked: _AskedPapers) -> Response:
+def papers_as_json(site: TheSite, asked: _Asked) -> Response:
     """Return the same as JSON Feed 1.1."""
     return _json(_papers(site, asked, "/feed.json"))
 
@@ -91,7 +101,7 @@ def results_as_json(site: TheSite, limit: Limit = _LIMIT) -> Response:
     return _json(_results(site, limit, "/feed/results.json"))
 
 
-def _papers(site: Site, asked: _Asked, path: str) -> Feed:
+def _papers(site: Site, asked: AskedPapers, path: str) -> Feed:
     links, said = Links(site.settings), asked.parameters
     name = urlencode({key: value for key, value in said.items() if key != "limit"})
     return Feed(
@@ -110,36 +120,36 @@ def _results(site: Site, limit: int, path: str) -> Feed:
     return Feed(links.tag("feed/results"), "cenote: new results", links.to("/methods"), links.to(path, said), entries)
 
 
-def _found(site: Site, asked: _Asked) -> Sequence[StoredPaper]:
+def _found(site: Site, asked: AskedPapers) -> Sequence[StoredPaper]:
+    days = (asked.period.first, asked.period.last) if asked.period else None
     if asked.query or asked.filters:
-        filters = replace(asked.filters, first=asked.date, last=asked.date) if asked.date else asked.filters
-        return [
-            hit.stored
-            for hit in site.search.find(asked.query, filters=filters, limit=asked.limit, explained=False).hits
-        ]
-    first, last = (asked.date, asked.date) if asked.date else (dt.date.min, dt.date.max)
+        filters = replace(asked.filters, within=days)
+        found = site.search.find(asked.query, filters=filters, mode=asked.mode, limit=asked.limit, explained=False)
+        return [hit.stored for hit in found.hits]
+    first, last = days or (dt.date.min, dt.date.max)
     with site.database.read() as connection:
         return papers_between(connection, first, last, order="newest", limit=asked.limit)
 
 
-def _title(asked: _Asked) -> str:
-    said = {name: value for name, value in asked.parameters.items() if name != "limit"}
-    if not said:
-        return "cenote: newest papers"
-    if list(said) == ["date"]:
-        return f"cenote: papers of {asked.date}"
-    words = [f"“{asked.query}”"] if asked.query else []
-    return "cenote: " + ", ".join([*words, *(f"{name} {value}" for name, value in said.items() if name != "q")])
+def _title(asked: AskedPapers) -> str:
+    said = {name: value for name, value in asked.parameters.items() if name not in ("q", "limit")}
+    period = asked.period
+    if period is not None:
+        said.pop(period.kind)
+    of_days = f"papers of {'' if period.kind == 'date' else f'{period.kind} '}{period}" if period else ""
+    words = [of_days, f"“{asked.query}”" if asked.query else "", *(f"{name} {value}" for name, value in said.items())]
+    return "cenote: " + (", ".join(filter(None, words)) or "newest papers")
 
 
-def _home(asked: _Asked, links: Links) -> str:
+def _home(asked: AskedPapers, links: Links) -> str:
     said = {name: value for name, value in asked.parameters.items() if name != "limit"}
     if not said:
         return links.to("/")
-    if list(said) == ["date"]:
-        return links.to(f"/papers/date/{asked.date}")
-    day = said.pop("date", None)
-    return links.to("/search", said | ({"first": day, "last": day} if day else {}))
+    if asked.period and len(said) == 1:
+        return links.to(f"/papers/{asked.period.kind}/{asked.period}")
+    if asked.period:
+        said.pop(asked.period.kind)  # the search page has no such field
+    return links.to("/search", said)
 
 
 def _atom(feed: Feed) -> Response:

@@ -10,7 +10,7 @@ from cenote.site.api.answering import error_answer
 router = APIRouter()
 
 
-@router.get("/api/{rest:path}", include_in_schema=False)
+@router.api_route("/api/{rest:path}", methods=["GET", "HEAD"], include_in_schema=False)
 def nothing(request: Request, rest: str) -> JSONResponse:
     """Say so in the form of all other errors."""
     return error_answer(404, f"there is nothing at /api/{rest:.80}; {request.app.openapi_url} describes what there is")

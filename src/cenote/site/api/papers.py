@@ -10,10 +10,20 @@ from fastapi import Path, Query, Response
 
 from cenote.errors import ArgumentError, UnknownPaperError
 from cenote.site.api.answering import NOT_FOUND, new_router
-from cenote.site.api.asking import AskedFilters, Date, Limit, Page, Text, Words
+from cenote.site.api.asking import (
+    AskedFilters,
+    Date,
+    Limit,
+    Looking,
+    MonthText,
+    Page,
+    Text,
+    WeekText,
+    Words,
+    read_period,
+)
 from cenote.site.api.hub import HubItem, HubPage, item, page
 from cenote.site.papers import one_line, paper_id
-from cenote.site.periods import Day, Month, Period, Week
 from cenote.site.search import Mode
 from cenote.site.state import Site, TheSite
 from cenote.site.store.reading import StoredPaper, find_paper, papers_between
@@ -22,8 +32,6 @@ from cenote.site.trending import trending
 router = new_router()
 
 _ALWAYS = (dt.date.min, dt.date.max)
-_WEEK = "^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])$"
-_MONTH = "^[0-9]{4}-(0[1-9]|1[0-2])$"
 _LOOKED_FOR: dict[int | str, dict[str, Any]] = {
     200: {
         "headers": {
@@ -47,8 +55,8 @@ class Sort(StrEnum):
 def daily_papers(
     site: TheSite,
     date: Date = None,
-    week: Annotated[Text, Query(description="An ISO week: YYYY-Www.", json_schema_extra={"pattern": _WEEK})] = None,
-    month: Annotated[Text, Query(description="A month: YYYY-MM.", json_schema_extra={"pattern": _MONTH})] = None,
+    week: WeekText = None,
+    month: MonthText = None,
     submitter: Annotated[Text, Query(description="Only the papers that this person submitted.")] = None,
     sort: Annotated[Sort, Query(description="Newest day first, or votes over age.")] = Sort.PUBLISHED,
     p: Page = 0,
@@ -59,7 +67,7 @@ def daily_papers(
     The day is that on which the paper was featured, else that of its first version. At most one of `date`, `week` and
     `month` can be given. A period without papers is an empty list.
     """
-    period = _period(date, week, month)
+    period = read_period(date, week, month)
     submitter = one_line(submitter) if submitter else None
     with site.database.read() as connection:
         found: list[StoredPaper]
@@ -86,7 +94,7 @@ def search_papers(
     response: Response,
     filters: AskedFilters,
     q: Words = "",
-    mode: Annotated[Mode, Query(description="By words, by meaning, or both.")] = Mode.HYBRID,
+    mode: Looking = Mode.HYBRID,
     p: Page = 0,
     limit: Limit = 20,
 ) -> list[HubItem]:
@@ -106,18 +114,6 @@ def one_paper(
 ) -> HubPage:
     """Return one paper."""
     return page(_stored(site, paper), site)
-
-
-def _period(date: str | None, week: str | None, month: str | None) -> Period | None:
-    asked = {"date": date, "week": week, "month": month}
-    given = [name for name, value in asked.items() if value]
-    if len(given) > 1:
-        raise ArgumentError(f"give at most one of date, week and month, got {' and '.join(given)}")
-    if date:
-        return Day.parse(date)
-    if week:
-        return Week.parse(week)
-    return Month.parse(month) if month else None
 
 
 def _stored(site: Site, text: str) -> StoredPaper:

@@ -28,6 +28,8 @@ def conditions(
     if filters.last is not None:
         ended = dt.datetime.combine(filters.last, dt.time.max, dt.UTC)
         found.append(_dated(papers.c.published <= ended, papers.c.day <= filters.last))
+    if filters.within is not None:
+        found.append(papers.c.day.between(*filters.within))
     if filters.author is not None and (name := words_of(Query.read(filters.author).text)):
         found.append(by_author(name))
     if filters.category is not None:

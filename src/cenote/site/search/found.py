@@ -36,6 +36,8 @@ class Filters:
     verdict: str | None = None
     """``holds``, ``fails``, ``unclear`` or ``stale``."""
     has_code: bool = False
+    within: tuple[dt.date, dt.date] | None = None
+    """First and last of the feed's days on which they may stand."""
 
     def __bool__(self) -> bool:
         return self != Filters()

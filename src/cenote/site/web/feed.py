@@ -16,6 +16,7 @@ from cenote.site.store.reading import count_between, day_after, day_before, newe
 from cenote.site.trending import RULE, trending
 from cenote.site.web.ballots import voted_on
 from cenote.site.web.cards import card_views
+from cenote.site.web.following import newest_feeds, period_feeds
 from cenote.site.web.overview import overview
 from cenote.site.web.paging import Pages, page_number
 from cenote.site.web.periods import KINDS, ShownPeriod, containing, shown_period
@@ -101,6 +102,7 @@ def _show(request: Request, site: Site, period: Period, *, front: bool = False) 
         voted=voted_on(request, site, [stored.number for stored in papers]),
         papers=card_views(papers, site.methods),
         pages=pages,
+        feeds=newest_feeds() if front else period_feeds(period),
         neighbours=neighbours,
         newest=shown_period(Day, newest),
         kinds=containing(period.last),

@@ -25,9 +25,19 @@ class Pages:
         return min(LAST, max(1, -(-self.total // self.size)))
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the list ends before this page."""
+        return self.number > self.count
+
+    @property
+    def first(self) -> str:
+        """Address of the first page."""
+        return self._url(1)
+
+    @property
     def previous(self) -> str | None:
         """Address of the page before."""
-        return self._url(min(self.number, self.count + 1) - 1) if self.number > 1 else None
+        return self._url(self.number - 1) if self.number > 1 else None
 
     @property
     def next(self) -> str | None:

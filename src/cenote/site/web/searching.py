@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from cenote.catalog.numbers import counted
 from cenote.site.search import Found, Mode
@@ -12,6 +14,7 @@ from cenote.site.search.words import MOST_RANKED
 from cenote.site.state import Site, TheSite
 from cenote.site.web.ballots import voted_on
 from cenote.site.web.cards import card_view
+from cenote.site.web.following import search_feeds
 from cenote.site.web.paging import Pages, page_number
 from cenote.site.web.rendering import page, render
 
@@ -27,8 +30,12 @@ MODES = {
 
 
 @page(router, "/search")
-def search(request: Request, site: TheSite) -> HTMLResponse:
+def search(request: Request, site: TheSite) -> Response:
     """Search papers; every state of the form is an address."""
+    if "without" in request.query_params:  # a button, so that it takes along what was typed
+        kept = read_form(request.query_params).kept
+        query = urlencode({name: kept[name] for name in ("q", "mode") if name in kept})
+        return RedirectResponse("/search" + (f"?{query}" if query else ""), 303)
     return _answer(request, site, "search.html.j2")
 
 
@@ -55,6 +62,7 @@ def _answer(request: Request, site: Site, template: str) -> HTMLResponse:
         voted=voted_on(request, site, [hit.stored.number for hit in hits]),
         cards=[card_view(hit.stored, site.methods.by_paper(hit.stored.paper.id), hit.reasons) for hit in hits],
         count=_count(found, asked.query) if found else "",
+        feeds=search_feeds(asked),
         pages=Pages(number, PAGE, found.total if found else 0, "/search", asked.kept),
         modes=MODES,
         verdicts=VERDICTS,

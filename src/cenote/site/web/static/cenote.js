@@ -48,18 +48,21 @@ function setUpSearch(form) {
     running = new AbortController();
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     if (query.get("mode") === "hybrid") query.delete("mode");
+    const address = query.size ? `?${query}` : location.pathname;
     list.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(`${form.dataset.results}?${query}`, { signal: running.signal });
       if (!answer.ok) throw new Error(answer.statusText);
       list.innerHTML = await answer.text(); // escaped by the server, as on the page itself
       status.textContent = list.querySelector(".quiet, h2")?.textContent ?? "";
-      document.title = [query.get("q")?.trim(), form.dataset.title].filter(Boolean).join(" · ");
-      history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
     } catch (error) {
       if (error.name === "AbortError") return;
+      list.replaceChildren(failure(address)); // what was found before answers another query
       status.textContent = "The search did not answer; press Enter to try again.";
     }
+    document.title = [query.get("q")?.trim(), form.dataset.title].filter(Boolean).join(" · ");
+    history.replaceState(null, "", address);
+    nameFeeds(list);
     list.removeAttribute("aria-busy");
   }
 
@@ -67,6 +70,27 @@ function setUpSearch(form) {
     clearTimeout(timer);
     timer = setTimeout(search, event.target.type === "search" ? 200 : 0);
   });
+}
+
+function failure(address) {
+  const again = document.createElement("a");
+  again.href = address;
+  again.textContent = "Try again";
+  const note = document.createElement("p");
+  note.className = "note";
+  note.append("The search did not answer. ", again, ".");
+  return note;
+}
+
+// What the list links to for feed readers stands in the head, too, where they look for it.
+function nameFeeds(list) {
+  document.head.querySelectorAll("link[data-own]").forEach((each) => each.remove());
+  const others = document.head.querySelector("link[rel=alternate]");
+  for (const { rel, type, href } of list.querySelectorAll("a[rel=alternate]")) {
+    const link = Object.assign(document.createElement("link"), { rel, type, href, title: document.title });
+    link.dataset.own = "";
+    others.before(link);
+  }
 }
 
 // --- readers ---
