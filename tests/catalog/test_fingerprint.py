@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from cenote.catalog import fingerprint as fingerprints
 from cenote.catalog import load_cards
 from cenote.catalog.card import Card
-from cenote.catalog.fingerprint import fingerprint, is_stale
+from cenote.catalog.fingerprint import fingerprint, is_stale, kept_fingerprints
 from cenote.catalog.results import Hashes
 
 from .test_results import make_result
@@ -342,3 +343,59 @@ def test_every_paper_of_the_package_has_a_fingerprint_of_its_own() -> None:
     hashes = [fingerprint(card) for card in load_cards()]
     assert len({each.claims for each in hashes}) == len(hashes)
     assert len({each.method for each in hashes}) == len(hashes)
+
+
+# --- kept hashes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The slugs of the cards whose modules were parsed."""
+    slugs: list[str] = []
+
+    def noted(card: Card, package: Path) -> Hashes:
+        slugs.append(card.slug)
+        return fingerprint(card, package)
+
+    monkeypatch.setattr(fingerprints, "fingerprint", noted)
+    return slugs
+
+
+def test_kept_hashes_are_those_of_the_package_and_are_made_once(package: Path, parsed: list[str]) -> None:
+    file = package / "kept.json"
+    for _ in range(3):
+        assert kept_fingerprints([make_card()], file, package) == {"my-paper": fingerprint(make_card(), package)}
+    assert parsed == ["my-paper"]
+    other = make_card().model_copy(update={"slug": "another"})  # published since
+    assert set(kept_fingerprints([make_card(), other], file, package)) == {"my-paper", "another"}
+    assert parsed == ["my-paper", "my-paper", "another"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda package: replace(package, "pooling/my_paper/method.py", "2.0", "3.0"),
+        lambda package: write(package, "pooling/my_paper/card.toml", "slug = 1"),
+        lambda package: write(package, "pooling/late/__init__.py", ""),
+        lambda package: (package / "pooling/rival/method.py").rename(package / "pooling/rival/moved.py"),
+        lambda package: (package / "kept.json").write_text('{"package": 1}'),
+        lambda package: (package / "kept.json").write_bytes(b"\xff{"),
+        lambda package: (package / "kept.json").unlink(),
+    ],
+)
+def test_hashes_are_made_again_where_anything_changed(
+    package: Path, parsed: list[str], change: Callable[[Path], object]
+) -> None:
+    file = package / "kept.json"
+    kept_fingerprints([make_card()], file, package)
+    change(package)
+    assert kept_fingerprints([make_card()], file, package) == {"my-paper": fingerprint(make_card(), package)}
+    assert kept_fingerprints([make_card()], file, package) == {"my-paper": fingerprint(make_card(), package)}
+    assert parsed == ["my-paper", "my-paper"]
+
+
+def test_hashes_that_cannot_be_kept_are_made_each_time(package: Path, parsed: list[str]) -> None:
+    file = package / "no such folder" / "kept.json"
+    for _ in range(2):
+        assert kept_fingerprints([make_card()], file, package) == {"my-paper": fingerprint(make_card(), package)}
+    assert parsed == ["my-paper", "my-paper"]

@@ -50,3 +50,14 @@ def test_a_result_edited_by_hand_is_not_shown(package: Path, tmp_path: Path, cap
     assert (damaged.results, damaged.verdicts) == ((), ())
     assert sound.verdicts
     assert "order-theory" in caplog.text
+
+
+def test_a_changed_method_makes_its_result_stale_also_with_kept_hashes(package: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "fingerprints.json"
+    stale = [{each.card.slug: each.stale for each in Methods(package, kept=kept)} for _ in range(2)]
+    assert stale == [{each.card.slug: each.stale for each in Methods(package)}] * 2
+    assert kept.exists()
+    operators = package / "pooling" / "order_theory" / "operators.py"
+    with operators.open("a", encoding="utf-8") as file:
+        file.write("\n_CHANGED = True\n")
+    assert {each.card.slug: each.stale for each in Methods(package, kept=kept)} == stale[0] | {"order-theory": True}

@@ -7,15 +7,20 @@ the version of Python.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Set
 from functools import lru_cache
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from cenote.catalog.card import Card, Shelf
+from cenote.catalog.files import write_text_atomic
 from cenote.catalog.results import Hashes, Result
 from cenote.catalog.shelves import public_names
+from cenote.errors import StorageError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -42,6 +47,50 @@ def fingerprint(card: Card, package: Path = PACKAGE) -> Hashes:
         method=_digest(_modules(method, package)),
         experiment=_digest([*texts, *_modules(rivals, package)]),
     )
+
+
+def kept_fingerprints(cards: Iterable[Card], file: Path, package: Path = PACKAGE) -> dict[str, Hashes]:
+    """Hash several cards, or take the hashes from a file if no module and no card of the package changed since.
+
+    To parse every module of every paper takes longer the more papers there are, and an installed package never changes.
+    The file is written anew where it does not fit; where it cannot be, the next call parses again.
+
+    Args:
+        cards: Of the package.
+        file: Where the hashes are kept.
+        package: The package's folder.
+
+    Returns:
+        The hashes by slug.
+    """
+    state = _state(package)
+    wanted = list(cards)
+    with contextlib.suppress(OSError, ValidationError):
+        kept = _Kept.model_validate_json(file.read_bytes())
+        if kept.package == state and kept.hashes.keys() >= {card.slug for card in wanted}:
+            return kept.hashes
+    hashes = {card.slug: fingerprint(card, package) for card in wanted}
+    with contextlib.suppress(StorageError):
+        write_text_atomic(file, _Kept(package=state, hashes=hashes).model_dump_json(indent=1) + "\n")
+    return hashes
+
+
+class _Kept(BaseModel):
+    """The file of ``kept_fingerprints``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    package: str
+    """Hash of all of its modules and cards."""
+    hashes: dict[str, Hashes]
+
+
+def _state(package: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted([*package.rglob("*.py"), *package.rglob("card.toml")]):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(package).as_posix()}\0{content}\n".encode())
+    return digest.hexdigest()
 
 
 def is_stale(card: Card, result: Result, package: Path = PACKAGE) -> bool:

@@ -62,6 +62,10 @@ def create_app(settings: SiteSettings | None = None, *, site: Site | None = None
     return app
 
 
+FINGERPRINTS = "fingerprints.json"
+"""File in the home that spares a start the parsing of all papers' modules."""
+
+
 @contextmanager
 def open_site(settings: SiteSettings, *, allow_runs: bool = False) -> Iterator[Site]:
     """Open the store, see that the papers with a card are in it, and open the search.
@@ -74,7 +78,7 @@ def open_site(settings: SiteSettings, *, allow_runs: bool = False) -> Iterator[S
         ArgumentError: If a setting of mail cannot be used.
         StorageError: If the store cannot be opened.
     """
-    methods = Methods()
+    methods = Methods(kept=settings.home / FINGERPRINTS)
     with Database(settings.database) as database:
         seed(database, (method.card for method in methods))
         search = open_search(settings, database, methods)

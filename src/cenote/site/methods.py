@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cenote.catalog.card import Card
-from cenote.catalog.fingerprint import is_stale
+from cenote.catalog.fingerprint import fingerprint, kept_fingerprints
 from cenote.catalog.loading import PACKAGE, read_cards
 from cenote.catalog.results import RESULTS, Result, Verdict, published
 from cenote.errors import ResultError
@@ -43,15 +43,25 @@ class Methods:
 
     A damaged card is left out, and a paper with a damaged result has none: one of them is no reason to close the site.
     The log says which.
+
+    Args:
+        package: Where the cards are.
+        results: Where the published results lie.
+        kept: File that keeps the hashes which tell stale results; without one the package is parsed.
     """
 
-    def __init__(self, package: Path = PACKAGE, results: Path = RESULTS) -> None:
+    def __init__(self, package: Path = PACKAGE, results: Path = RESULTS, *, kept: Path | None = None) -> None:
         self.folder = results
         """Where the published results lie."""
         cards, damaged = read_cards(package)
         for each in damaged:
             _log.error("left out: %s", each.problem)
-        self._all = tuple(_method(card, package, results) for card in cards)
+        with_results = [(card, _published(card, results)) for card in cards]
+        judged = [card for card, found in with_results if found]
+        now = kept_fingerprints(judged, kept, package) if kept else {c.slug: fingerprint(c, package) for c in judged}
+        self._all = tuple(
+            Method(card, found, stale=bool(found) and found[0].hashes != now[card.slug]) for card, found in with_results
+        )
 
     def __iter__(self) -> Iterator[Method]:
         return iter(self._all)
@@ -76,10 +86,9 @@ class Methods:
         return {method.card.arxiv: method for method in self._all}
 
 
-def _method(card: Card, package: Path, root: Path) -> Method:
+def _published(card: Card, root: Path) -> tuple[Result, ...]:
     try:
-        results = tuple(published(card.slug, root))
+        return tuple(published(card.slug, root))
     except ResultError as error:
         _log.error("shown without results: %s", error)
-        results = ()
-    return Method(card, results, stale=bool(results) and is_stale(card, results[0], package))
+        return ()
