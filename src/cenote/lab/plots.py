@@ -44,6 +44,8 @@ from cenote.lab.style import (
 )
 
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)), (0, (3, 1.5)), (0, (8, 2)), (0, (1, 2.5)))
+_NOTHING = 1e-6
+"""Share of the largest spread below which another is rounding."""
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -338,8 +340,9 @@ def _half_width(seeds: NDArray[np.float64]) -> float:
 
 
 def _decimals(spreads: Iterable[float]) -> int:
-    """Decimals that give the typical spread two digits."""
-    known = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
+    """Decimals that give the typical spread two digits; one that is nothing beside the largest is not typical."""
+    finite = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
+    known = [spread for spread in finite if spread > _NOTHING * max(finite)]
     return min(6, max(0, 1 - math.floor(math.log10(float(np.median(known)))))) if known else 2
 
 
