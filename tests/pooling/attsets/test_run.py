@@ -28,7 +28,7 @@ def test_the_gru_does_not_learn_on_furniture(result: Result) -> None:
     assert trained_on_24[6:].round(2).tolist() == [0.26, 0.38]
     for arm in ("gru, sets of 2", "gru, sets of 1 to 24"):
         for metric in (MOST, ONE):
-            assert 0.10 < values(result, "furniture", metric, arm).min()
+            assert values(result, "furniture", metric, arm).min() > 0.10
             assert values(result, "furniture", metric, arm).max() < 0.17
     gru, faset = (values(result, "mnist-5k", MOST, arm) for arm in ("gru", "attsets-faset"))
     assert (gru.min().round(2), gru.max().round(2)) == (0.58, 0.60)
