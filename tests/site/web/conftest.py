@@ -45,6 +45,9 @@ class FakeSearch:
     def similar(self, stored: StoredPaper, limit: int = 6) -> tuple[Hit, ...]:
         return self.similar_papers[:limit]
 
+    def without_meaning(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 
