@@ -115,14 +115,14 @@ class Search:
     ) -> Found:
         close, mode, note = self._by_meaning(connection, query, where, mode)
         by_words = [] if mode is Mode.SEMANTIC else self._index.search(connection, query.terms, where)
-        named = self._named(connection, query, where)
-        named = named or _titled_as_shown(connection, query, _scores(by_words, close, []))
-        scores = _scores(by_words, close, named)
+        fused = fuse([by_words[:DEPTH], list(close)])
+        named = self._named(connection, query, where) or _titled_as_shown(connection, query, fused)
+        scores = _named_first(fused, named)
         shown = _on_page(connection, scores, page)
         if shown is None:  # seldom, so that it is not asked before
             there = set(fitting(connection, list(close)))
             close = {number: near for number, near in close.items() if number in there}
-            scores = _scores(by_words, close, named)
+            scores = _named_first(fuse([by_words[:DEPTH], list(close)]), named)
             shown = _on_page(connection, scores, page) or []
         hits = [
             Hit(stored, scores[number], _reasons(stored, query, close.get(number)) if explained else ())
@@ -206,11 +206,10 @@ def _text_index(dialect: str) -> TextIndex[Any]:
     return TsVector()
 
 
-def _scores(by_words: Sequence[int], close: Mapping[int, float], named: Sequence[int]) -> dict[int, float]:
-    """Fuse the two rankings; what the query names comes before everything else."""
-    scores = fuse([by_words[:DEPTH], list(close)])
-    top = max(scores.values(), default=0.0)
-    return scores | {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
+def _named_first(fused: Mapping[int, float], named: Sequence[int]) -> dict[int, float]:
+    """Return the scores with what the query names before everything else."""
+    top = max(fused.values(), default=0.0)
+    return dict(fused) | {number: top + 1 / (rank + 1) for rank, number in enumerate(named)}
 
 
 def _on_page(connection: Connection, scores: Mapping[int, float], page: slice) -> list[tuple[int, StoredPaper]] | None:
