@@ -57,6 +57,11 @@ def test_every_record_is_there(records: list[Record]) -> None:
     everywhere = {"iou", "iou_of_one_view", "iou_of_most_views", "iou_gain_of_late_views", "permutation_spread"}
     measured = {(record.arm, record.metric) for record in records}
     trained = [GROUPS.arm(name, group) for name in ARMS for group in GROUPS.train_views]
+    for arm in trained:
+        apart = {record.x: record.value for record in records if (record.arm, record.metric) == (arm, "iou_set_apart")}
+        assert sorted(apart) == [math.log10(rate) for rate in GROUPS.set_rates]
+        (rate,) = (record.value for record in records if (record.arm, record.metric) == (arm, "learning_rate"))
+        assert apart[math.log10(rate)] == max(apart.values())
     assert {(arm, metric) for arm in (*trained, *CONTROLS) for metric in everywhere} <= measured
     assert (FASET, "view_weight") in measured
     losses = [record for record in records if record.metric == "training_loss"]
@@ -90,11 +95,27 @@ def test_recorded_losses_are_those_of_the_last_two_tenths() -> None:
         (experiment.Training(True, losses[:2]), [1.0, 0.0]),
         (experiment.Training(True, losses[:1]), [0.0, math.nan]),
         (experiment.Training(False, losses), [math.nan] * 2),
-        (experiment.BROKEN, [math.nan] * 2),
+        (experiment.Training(False, []), [math.nan] * 2),
     ):
         found = list(experiment._losses(trial, "gru", tuned))
         assert [record.metric for record in found] == ["training_loss", "training_loss_before"]
         assert [record.value for record in found] == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_rate_is_chosen_by_sets_of_the_size_trained_for(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On objects that are neither learned from nor tested on."""
+    shapes, asked = problem("digits", WINDOWS, context), []
+
+    def watched(model, features, truth, counts, threshold):  # type: ignore[no-untyped-def]
+        asked.append((features.shape[:2], truth is shapes.apart.test_targets, tuple(counts)))
+        return dict.fromkeys(counts, 0.5)
+
+    monkeypatch.setattr(experiment, "overlaps", watched)
+    base = network("attsets", WINDOWS, shapes, seed=0)
+    for group, counts in ((4, (4,)), (2, (2,)), (0, (1, 2, 4))):
+        asked.clear()
+        experiment._tune(experiment.train_sets, base, True, 0, group, WINDOWS, shapes)
+        assert asked == [((2, max(counts)), True, counts)] * len(WINDOWS.set_rates)
 
 
 def test_an_image_behind_windows_is_measured_like_a_body(context: Context) -> None:
@@ -107,13 +128,13 @@ def test_an_image_behind_windows_is_measured_like_a_body(context: Context) -> No
 def test_controls_are_the_base_of_single_views(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one view all are the base; with more, each is what it is called."""
     bases = []
-    faset = experiment._faset
+    single_views = experiment._single_views
 
-    def watched(trial, seed, group, base, *rest):  # type: ignore[no-untyped-def]
+    def watched(trial, arm, base, *rest):  # type: ignore[no-untyped-def]
         bases.append(base)
-        return faset(trial, seed, group, base, *rest)
+        return single_views(trial, arm, base, *rest)
 
-    monkeypatch.setattr(experiment, "_faset", watched)
+    monkeypatch.setattr(experiment, "_single_views", watched)
     found = list(experiment.measure(Trial("digits", ONE_BASE, 0), WINDOWS, context))
     task = problem("digits", WINDOWS, context).task
     value = {(record.arm, record.x): record.value for record in found if record.metric == "iou"}
@@ -195,6 +216,9 @@ def test_groups_have_names_of_their_own() -> None:
         ({"views": (1, 4, 2)}, "views must rise from 1"),
         ({"train_views": (5,)}, "train_views must be different numbers from 0 to 4"),
         ({"train_views": (2, 2)}, "train_views must be different numbers"),
+        ({"set_rates": ()}, r"set_rates must be different numbers above 0, got \[\]"),
+        ({"set_rates": (0.1, 0.1)}, "set_rates must be different"),
+        ({"set_rates": (0.1, 0.0)}, "set_rates must be different numbers above 0"),
         ({"heads": 3}, r"dim must be a multiple of heads \(3\); it is 16"),
         ({"rank": 20}, r"rank must be at most dim \(16\); it is 20"),
         ({"timing_dim": 18}, r"timing_dim must be a multiple of heads \(4\) and at least rank \(4\); it is 18"),
@@ -214,3 +238,9 @@ def test_groups_have_names_of_their_own() -> None:
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         experiment.experiment.resolve("tiny", wrong)
+
+
+def test_at_most_half_of_the_objects_are_set_apart(context: Context) -> None:
+    for count, kept in ((2, 6), (4, 4), (160, 4)):
+        shapes = problem("furniture", TINY.model_copy(update={"set_apart": count}), context)
+        assert (len(shapes.task.targets), len(shapes.apart.test_targets)) == (kept, 8 - kept)

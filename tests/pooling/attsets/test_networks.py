@@ -10,14 +10,8 @@ from torch import nn
 from cenote.errors import ArgumentError
 from cenote.pooling import AttSets, aggregate, voxel_iou
 from cenote.pooling.attsets import comparing
-from cenote.pooling.attsets.comparing import (
-    SingleAnswers,
-    encode_all,
-    overlaps,
-    permutation_spread,
-    probabilities,
-    train_sets,
-)
+from cenote.pooling.attsets.comparing import SingleAnswers, encode_all, overlaps, permutation_spread, probabilities
+from cenote.pooling.attsets.learning import train_sets
 from cenote.pooling.attsets.networks import GridDecoder, ImageEncoder, VectorEncoder, ViewNetwork, VolumeDecoder
 from cenote.pooling.attsets.r2n2 import R2N2Decoder, R2N2Encoder
 from cenote.pooling.attsets.tasks import picture_task, window_task
@@ -60,6 +54,20 @@ def test_the_papers_network_takes_its_images_to_its_grids() -> None:
     assert [tuple(layer.weight.shape) for layer in layers] == [(1024, 1024)]
     kinds = {type(module).__name__ for half in (encoder, decoder) for module in half.modules()}
     assert not any("Norm" in kind for kind in kinds)
+
+
+def test_all_halves_start_with_the_papers_weights() -> None:
+    """Uniform within sqrt(6 / (inputs + outputs)) of 0, which torch's own start is not; biases are 0."""
+    encoders = (ImageEncoder(16, 3, (16, 32), 64), VectorEncoder(64, 96, 64), R2N2Encoder())
+    for half in (*encoders, GridDecoder(64, 96, (8, 8, 8)), VolumeDecoder(64, 16, (16, 8)), R2N2Decoder()):
+        for name, weight in half.named_parameters():
+            if weight.dim() == 1:
+                assert not weight.any(), name
+                continue
+            kernel = weight[0, 0].numel()
+            bound = (6 / (kernel * (weight.shape[0] + weight.shape[1]))) ** 0.5
+            assert weight.abs().max() <= bound, name
+            assert weight.abs().max() > 0.95 * bound, name
 
 
 # --- overlap ------------------------------------------------------------------------------------------------------
@@ -141,6 +149,37 @@ def test_pictures_of_an_object_are_drawn_without_repeat_and_go_with_its_grid() -
     assert torch.equal(numbers // 4, targets.flatten(1).argmax(1, keepdim=True).expand(-1, 3))
     assert all(len(set(row)) == 3 for row in numbers.tolist())
     assert len({tuple(row) for row in numbers.tolist()}) > 20
+
+
+def test_objects_set_apart_are_never_learned_from() -> None:
+    """An object is known by its pixel, and all of its views show it."""
+    images = torch.eye(16).reshape(16, 4, 4)
+    task = window_task(images, images[:5], 6, (3, 3), 0.0)
+    fewer, apart = task.set_apart(4, seed=1)
+    own = apart.test_targets.flatten(1).float().argmax(1)
+    assert apart.test_views.shape == (4, 6, *task.test_views.shape[2:])
+    assert torch.equal(fewer.test_views, task.test_views)
+    learned = set()
+    for views, targets in (next(stream) for stream in [fewer.batches(8, (6, 6), 0)] * 40):
+        wanted = targets.flatten(1).argmax(1)
+        learned |= set(wanted.tolist())
+        lit = views[:, :, 0].amax(1).flatten(1)
+        assert (lit.sum(1) <= 1).all()
+        assert torch.equal(lit.argmax(1)[lit.any(1)], wanted[lit.any(1)]), "views of another object"
+    assert len(set(own.tolist())) == 4
+    assert learned == set(range(16)) - set(own.tolist())
+    lit = apart.test_views[:, :, 0].amax(1).flatten(1)
+    assert torch.equal(lit.argmax(1)[lit.any(1)], own[lit.any(1)])
+    again = task.set_apart(4, seed=1)[1]
+    assert torch.equal(again.test_views, apart.test_views)
+    assert not torch.equal(task.set_apart(4, seed=2)[1].test_targets, apart.test_targets)
+
+
+@pytest.mark.parametrize("count", [0, 12, 13])
+def test_setting_apart_none_or_all_is_refused(count: int) -> None:
+    images = torch.rand(12, 4, 4)
+    with pytest.raises(ArgumentError, match=f"less than the 12 objects to learn from, got {count}"):
+        window_task(images, images, 2, (2, 2), 0.0).set_apart(count)
 
 
 def test_more_views_than_pictures_are_refused() -> None:

@@ -100,11 +100,19 @@ class AttSets(SetAggregation):
         """
         check_set(x, mask, self.dim, self.maps)
         x = without_masked(x, mask)
+        if not return_weights:
+            return nan_if_empty(self.aggregate(x, mask), mask)
         weights = self._weights(x, mask)
+        return nan_if_empty(self._weighted(x, weights), mask), weights
+
+    def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Take the weighted mean of the members that count."""
+        return self._weighted(x, self._weights(x, mask))
+
+    def _weighted(self, x: Tensor, weights: Tensor) -> Tensor:
         members = x if self.out_elems == 1 else x.repeat(1, 1, self.out_elems, *(1,) * (x.dim() - 3))
         # A weighted mean of finite members is finite: if this one is not, its weights are not.
-        pooled = nan_if_empty(finite((weights * members).sum(1), x, _OVERFLOW), mask)
-        return (pooled, weights) if return_weights else pooled
+        return finite((weights * members).sum(1), x, _OVERFLOW)
 
     def _weights(self, x: Tensor, mask: Tensor | None) -> Tensor:
         scores = self.scores(x.flatten(0, 1)).unflatten(0, x.shape[:2])

@@ -1,68 +1,20 @@
-"""One network with several aggregations: trained on single views, then on sets, and tested with few views and many."""
+"""One network with several aggregations, and how well each rebuilds objects from few views and from many."""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Adam
+from torch import Tensor
 
 from cenote.pooling.attsets.aggregators import aggregate
-from cenote.pooling.attsets.faset import step
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.overlap import voxel_iou
-from cenote.pooling.attsets.sets import NotFiniteError
 from cenote.pooling.attsets.tasks import as_numbers
 
 _ENCODED = 2**22
 """Numbers in the views that are encoded at once, at most."""
-
-
-class Training(NamedTuple):
-    """What became of a training.
-
-    Attributes:
-        fine: Whether loss, features and weights stayed finite.
-        losses: Loss of each step.
-    """
-
-    fine: bool
-    losses: list[float]
-
-
-def train_sets(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], steps: int, rate: float) -> Training:
-    """Train all weights on batches of sets with Adam and binary cross-entropy.
-
-    Args:
-        model: Takes views (B, N, …) and returns logits.
-        batches: Views with the probabilities wanted.
-        steps: Batches that are taken.
-        rate: Learning rate.
-
-    Returns:
-        Whether it went well, and the losses; training ends where one, a feature or a weight is not finite.
-    """
-    model.train()
-    weights, losses = list(model.parameters()), list[float]()
-    optimizer = Adam(weights, rate)
-    try:
-        for _, (views, targets) in zip(range(steps), batches, strict=False):
-            losses.append(step(weights, optimizer, loss(model(views), targets)))
-            if not math.isfinite(losses[-1]):
-                return Training(False, losses)
-    except NotFiniteError:
-        return Training(False, losses)
-    return Training(has_finite_weights(model), losses)
-
-
-def has_finite_weights(model: nn.Module) -> bool:
-    """Whether all weights are finite: the last step of a training shows in no loss."""
-    return all(bool(weight.isfinite().all()) for weight in model.parameters())
 
 
 def with_aggregation(base: ViewNetwork, name: str) -> ViewNetwork:
@@ -88,11 +40,6 @@ class SingleAnswers(ViewNetwork):
             answer = self.decoder(view).sigmoid()
             mean = mean + share.reshape(-1, *(1,) * (answer.dim() - 1)) * answer
         return torch.logit(mean, eps=torch.finfo(mean.dtype).eps)  # a rounding may lead beyond 1
-
-
-def loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the binary cross-entropy of a batch, mean over cells."""
-    return F.binary_cross_entropy_with_logits(logits, targets)
 
 
 @torch.no_grad()

@@ -233,6 +233,9 @@ def step(weights: Sequence[nn.Parameter], optimizer: Adam, loss: Tensor) -> floa
     if math.isfinite(value):
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
         for weight, gradient in zip(weights, gradients, strict=True):
+            if gradient is not None and gradient.stride() != weight.stride():
+                # A fused optimiser takes for granted that both are in one memory order.
+                gradient = torch.empty_like(weight).copy_(gradient)
             weight.grad = gradient
         optimizer.step()
         optimizer.zero_grad()

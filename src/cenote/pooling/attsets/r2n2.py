@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cenote.pooling.attsets.networks import SLOPE
+from cenote.pooling.attsets.networks import SLOPE, initialize
 
 FEATURES = 1024
 """Features of a view, which are aggregated."""
@@ -29,7 +29,7 @@ class R2N2Encoder(nn.Sequential):
             for before, width, skip in zip((3, *_WIDTHS), _WIDTHS, _WITH_SKIP, strict=False)
         ]
         super().__init__(*blocks, nn.Flatten(), nn.Linear(2 * 2 * _WIDTHS[-1], FEATURES), nn.LeakyReLU(SLOPE))
-        _xavier(self)
+        initialize(self)
 
 
 class R2N2Decoder(nn.Module):
@@ -46,7 +46,7 @@ class R2N2Decoder(nn.Module):
         self.first, self.second = nn.Conv3d(64, 32, 3, padding=1), nn.Conv3d(32, 32, 3, padding=1)
         self.beside = nn.Conv3d(64, 32, 3, padding=1)
         self.last = nn.Conv3d(32, 1, 3, padding=1)
-        _xavier(self)
+        initialize(self)
 
     def forward(self, vector: Tensor) -> Tensor:
         """Return the logits."""
@@ -84,11 +84,3 @@ class _VolumeBlock(nn.Module):
         y = F.leaky_relu(self.second(F.leaky_relu(self.first(x), SLOPE)), SLOPE)
         summed: Tensor = y + self.skip(x)
         return summed
-
-
-def _xavier(module: nn.Module) -> None:
-    for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Conv2d | nn.Conv3d | nn.ConvTranspose3d):
-            nn.init.xavier_uniform_(part.weight)
-            assert part.bias is not None
-            nn.init.zeros_(part.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from numbers import Integral
 
 import torch
@@ -14,7 +15,7 @@ class NotFiniteError(ArgumentError):
     """A feature or a prediction is infinite or NaN, as after a training that diverged."""
 
 
-class SetAggregation(nn.Module):
+class SetAggregation(nn.Module, ABC):
     """Base of all aggregations: checks the set, takes masked members out, and refuses features that are not finite.
 
     A subclass says in ``aggregate`` what becomes of the members that count.
@@ -55,9 +56,9 @@ class SetAggregation(nn.Module):
         x = without_masked(x, mask)
         return nan_if_empty(finite(self.aggregate(x, mask), x), mask)
 
+    @abstractmethod
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Make one vector of each set, whose masked members are 0."""
-        raise NotImplementedError
 
 
 def check_set(x: Tensor, mask: Tensor | None, dim: int | None, maps: tuple[int, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -50,6 +50,30 @@ class Task:
             objects = torch.randint(len(self.targets), (size,), generator=generator)
             count = int(torch.randint(views[0], views[1] + 1, (), generator=generator))
             yield self.draw(objects, count, generator), self.targets[objects].float()
+
+    def set_apart(self, count: int, seed: int = 0) -> tuple[Task, Task]:
+        """Return the task with fewer objects to learn from, and the same with those for its test objects.
+
+        Args:
+            count: Objects that are set apart, drawn at random.
+            seed: Decides which, and which of their views.
+
+        Raises:
+            ArgumentError: If none are left to learn from.
+        """
+        if not 0 < count < len(self.targets):
+            raise ArgumentError(
+                f"count must be at least 1 and less than the {len(self.targets)} objects to learn from, got {count}"
+            )
+        generator = torch.Generator().manual_seed(seed)
+        apart, kept = torch.randperm(len(self.targets), generator=generator).tensor_split([count])
+
+        def draw(objects: Tensor, views: int, generator: torch.Generator) -> Tensor:
+            return self.draw(kept[objects], views, generator)
+
+        fewer = replace(self, draw=draw, targets=self.targets[kept])
+        shown = self.draw(apart, self.test_views.shape[1], generator)
+        return fewer, replace(fewer, test_views=shown, test_targets=self.targets[apart])
 
 
 def window_task(

@@ -22,8 +22,8 @@ from cenote.catalog.files import write_bytes_atomic, write_files_atomic, write_t
 from cenote.errors import ArgumentError, RunError
 from cenote.pooling.attsets.commands.network import CONFIG, Kind, Plan, dump_network
 from cenote.pooling.attsets.commands.objects import Collection, find_objects, split_objects
-from cenote.pooling.attsets.comparing import loss
 from cenote.pooling.attsets.faset import FASetTrainer
+from cenote.pooling.attsets.learning import loss
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.r2n2 import IMAGE_SIDE
 from cenote.pooling.attsets.sets import NotFiniteError
