@@ -12,6 +12,7 @@ MINUS = "−"
 
 _POINTS = frozenset({"fraction", "%", "percent"})
 _FINEST = 6  # decimals, beyond which a number is written with an exponent
+_MOST_DECIMALS = 8  # in a table; a value that is nothing even then is written with an exponent
 _FINER = 3  # decimals more than the spread asks for, to show on which side of a threshold an end lies
 
 
@@ -116,7 +117,7 @@ def decimals_of(spread: float) -> int | None:
     """Return the decimals that give a spread two digits; None, for four digits of the value, where it has none."""
     if not math.isfinite(spread) or spread <= 0:
         return None
-    return min(8, max(0, 1 - math.floor(math.log10(spread))))
+    return min(_MOST_DECIMALS, max(0, 1 - math.floor(math.log10(spread))))
 
 
 def decimals_apart(
@@ -136,7 +137,8 @@ def write_number(value: float, scale: Scale, decimals: int | None = None) -> str
         return "diverged"
     scaled = scale.factor * value + 0.0  # turns −0 into 0
     if decimals is not None:
-        text = f"{scaled:,.{decimals}f}"
+        lost = decimals >= _MOST_DECIMALS and 0 < abs(scaled) < 0.5 * 10**-decimals
+        text = f"{scaled:.2g}" if lost else f"{scaled:,.{decimals}f}"
     elif scaled.is_integer():
         text = f"{scaled:,.0f}"
     else:
