@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -163,6 +164,16 @@ def test_an_interrupted_training_goes_on_and_ends_alike(
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
+def test_the_attention_learns_ten_times_as_fast_unless_it_is_told(trained: Path, folder: Path, tmp_path: Path) -> None:
+    default = load_network(trained).network.state_dict()
+    for rate, same in ((0.01, True), (0.02, False)):
+        out = tmp_path / str(rate)
+        call("train", str(folder), "--out", str(out), *QUICK, "--learning-rate=0.001", f"--attention-rate={rate}")
+        found = load_network(out).network.state_dict()
+        differing = {name for name in default if not torch.equal(found[name], default[name])}
+        assert differing == (set() if same else {"aggregation.scores.weight"})
+
+
 def test_sets_are_of_all_objects_with_two_images_alike_and_no_larger_than_the_least_of_them(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,9 +203,13 @@ def test_images_that_do_not_fit_into_memory_are_decoded_again(
     assert (tmp_path / "network.safetensors").read_bytes() == (trained / "network.safetensors").read_bytes()
 
 
-def test_a_training_that_diverges_says_so(folder: Path, tmp_path: Path) -> None:
+def test_a_training_that_diverges_says_so(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = refused("train", str(folder), "--out", str(tmp_path), *QUICK, "--learning-rate=1e30")
     assert "the training diverged in step" in words
+    assert "take a lower --learning-rate" in words
+    monkeypatch.setattr(jobs.FASetTrainer, "step_attention", lambda *_: math.nan)
+    words = refused("train", str(folder), "--out", str(tmp_path / "sets"), *QUICK)
+    assert "take a lower --attention-rate" in words
     assert "network.json" not in files(tmp_path)
 
 
@@ -301,6 +316,7 @@ def test_the_tree_of_3d_r2n2_is_read(folder: Path, tmp_path: Path) -> None:
         (("--network=large",), "--network must be small or r2n2, got 'large'"),
         (("--network=r2n2", "--image-size=64"), "takes images of 127 pixels to grids of 32³ cells, got 64 pixels"),
         (("--learning-rate=0",), "--learning-rate must be positive, got 0"),
+        (("--attention-rate=inf",), "--attention-rate must be positive, got inf"),
         (("--threshold=1",), "--threshold must be between 0 and 1, got 1"),
         (("--device=no-such",), "--device no-such cannot be used here"),
     ],

@@ -33,6 +33,13 @@ def curve(arm: str, *values: float, seed: int = 0) -> list[Record]:
     ]
 
 
+def rates(arm: str, *scores: float, kept: float = 0.01, seed: int = 0) -> list[Record]:
+    return [
+        *(record(arm, "iou_set_apart", score, x=-3.0 + i, seed=seed) for i, score in enumerate(scores)),
+        record(arm, "learning_rate", kept, seed=seed),
+    ]
+
+
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
     """The figures that are saved, by the names of their files."""
@@ -56,10 +63,13 @@ def test_wins_and_losses_are_paired_differences(saved: dict[str, Figure], tmp_pa
         *curve(CONTROL, 0.1, 0.2, 0.3), *curve(CONTROL, 0.1, 0.2, 0.3, seed=1),
         *curve(OTHER_CONTROL, 0.5, 0.5, 0.5), *curve(OTHER_CONTROL, 0.7, 0.7, 0.7, seed=1),
         *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, *CONTROLS)),
+        *(each for arm in ARMS for each in rates(arm, 0.5, 0.6)),
     ]  # fmt: skip
     shown = Shown(np.zeros((1, 24, 2, 4, 4), np.float32), np.zeros((1, 4, 4), bool), 24)
     drawn = {each.file: each for each in pictures.draw("digits", {24: ARMS}, CONTROLS, shown, records, tmp_path)}
-    assert set(drawn) == {"overlap-24-digits.png", "differences-24-digits.png", "order-digits.png"}
+    assert set(drawn) == {
+        "overlap-24-digits.png", "differences-24-digits.png", "rates-digits.png", "order-digits.png",
+    }  # fmt: skip
     assert all((tmp_path / file).is_file() for file in drawn)
     (axes,) = saved["differences-24-digits.png"].axes
     np.testing.assert_allclose(axes.images[0].get_array(), [[5, 0, -5], [50, 40, 30], [0, 0, 0]], atol=1e-9)
@@ -72,6 +82,27 @@ def test_wins_and_losses_are_paired_differences(saved: dict[str, Figure], tmp_pa
     caption = drawn["overlap-24-digits.png"].caption
     assert "then trained on sets, of gru all weights; nothing of the controls: frozen base, mean; mean of" in caption
     assert "attsets-faset 60.0%, gru 65.0%, frozen base, mean 30.0%" in drawn["overlap-24-digits.png"].alt
+
+
+def test_rates_are_those_of_the_first_group(saved: dict[str, Figure], tmp_path: Path) -> None:
+    other = "gru, sets of 1 to 24"
+    records = [
+        *(each for arm in (*ARMS, other, *CONTROLS) for each in curve(arm, 0.1, 0.2, 0.3)),
+        *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, *CONTROLS)),
+        *rates("attsets-faset", 0.5, 0.6), *rates("attsets-faset", 0.9, 0.8, kept=0.001, seed=1),
+        *rates("gru", 0.3, 0.4), *rates("gru", 0.3, 0.5, seed=1), *rates(other, 0.1, 0.0, kept=0.001),
+    ]  # fmt: skip
+    groups = {24: ARMS, 0: ("attsets-faset", other)}
+    shown = Shown(np.zeros((1, 24, 2, 4, 4), np.float32), np.zeros((1, 4, 4), bool), 24)
+    drawn = {each.file: each for each in pictures.draw("digits", groups, CONTROLS, shown, records, tmp_path)}
+    assert drawn["rates-digits.png"].alt == (
+        "Learning rates that were kept: attsets-faset 0.001 (1), 0.01 (1); gru 0.01 (2)."
+    )
+    assert drawn["rates-digits.png"].title.endswith("sets of 24 views")
+    (axes,) = saved["rates-digits.png"].axes
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    np.testing.assert_allclose([line.get_xdata() for line in lines], [[1e-3, 1e-2]] * 2)
+    np.testing.assert_allclose(sorted(line.get_ydata().tolist() for line in lines), [[30, 45], [70, 70]])
 
 
 def test_rows_of_cells_come_back_from_their_numbers() -> None:
@@ -92,6 +123,7 @@ def test_what_was_rebuilt_is_drawn_beside_its_truth(saved: dict[str, Figure], tm
     records = [
         *(each for arm in (*ARMS, *CONTROLS) for each in curve(arm, 0.1, 0.2, 0.3)),
         *(record(arm, "permutation_spread", 0.0) for arm in (*ARMS, *CONTROLS)),
+        *(each for arm in ARMS for each in rates(arm, 0.5, 0.6)),
         record("attsets-faset", "view_weight", 0.5, "object-0 view-0"),
         record("attsets-faset", "view_weight", 1.5, "object-0 view-1"),
         record("attsets-faset", "predicted_row", 1.0, "object-0 row-0", 1.0),

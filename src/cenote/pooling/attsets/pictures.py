@@ -1,4 +1,4 @@
-"""The pictures of a run: overlap by the number of views, the effect of their order, and what was rebuilt."""
+"""The pictures of a run: overlap by views and by learning rates, the effect of the order, and what was rebuilt."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def draw(
         sizes = f"of {group} views" if group else f"of 1 to {shown.most} views"
         yield _overlaps(data, f"{group or 'any'}", sizes, arms[0], controls, curves, folder)
         yield _differences(data, f"{group or 'any'}", sizes, arms[0], curves, folder)
-    first = next(iter(groups.values()))
+    group, first = next(iter(groups.items()))
+    yield _rates(data, f"{group} views" if group else f"1 to {shown.most} views", first, own, folder)
     yield draw_strip(
         Strip("permutation_spread", "order", "largest change of a probability", "Effect of the views' order"),
         data, own, folder, subject=first[0], order=(*first, *controls), controls=controls,
@@ -177,6 +178,43 @@ def _cells(gains: NDArray[np.float64], sure: NDArray[np.bool_], rows: Sequence[s
     axes.spines[:].set_visible(False)
     axes.set_xlabel("views")
     return figure
+
+
+def _rates(data: str, sizes: str, arms: Sequence[str], records: Sequence[Record], folder: Path) -> Figure:
+    """Draw what each arm scored at each learning rate, of which it kept the best."""
+    found: dict[str, dict[float, list[float]]] = {arm: defaultdict(list) for arm in arms}
+    chosen: dict[str, list[float]] = {arm: [] for arm in arms}
+    for record in records:
+        if record.metric == "iou_set_apart" and record.arm in found and record.x is not None:
+            found[record.arm][record.x].append(record.value)
+        elif record.metric == "learning_rate" and record.arm in chosen and np.isfinite(record.value):
+            chosen[record.arm].append(record.value)
+    series = {}
+    for arm, scores in found.items():
+        rates = sorted(scores)
+        means, low, high = ([float(pick(scores[x])) for x in rates] for pick in (np.mean, np.min, np.max))
+        band = (low, high) if arm == arms[0] else (None, None)
+        series[arm] = plots.Line([10**x for x in rates], means, *band)
+    file = f"rates-{data}.png"
+    drawn = plots.lines(
+        series, xlabel="learning rate on sets", ylabel="mean IoU", unit="fraction", log_x=True, highlight=arms[0]
+    )
+    plots.save(drawn, folder / file)
+    return Figure(
+        file=file,
+        title=f"Overlap by the learning rate on {data}, trained on sets of {sizes}",
+        caption="Training objects that were set apart, with as many views as a set; mean over the seeds, and for "
+        f"{arms[0]} from the smallest to the largest of them; a training that diverged leaves a gap. In each seed "
+        "every arm keeps the rate that is best here for it, and is tested on other objects with that one alone.",
+        alt="Learning rates that were kept: "
+        + "; ".join(f"{arm} {_counted_rates(rates)}" for arm, rates in chosen.items())
+        + ".",
+    )
+
+
+def _counted_rates(rates: Sequence[float]) -> str:
+    """Write how often each rate was kept: ``0.001 (5), 0.003 (3)``."""
+    return ", ".join(f"{rate:g} ({rates.count(rate)})" for rate in sorted(set(rates))) or "none"
 
 
 # --- what was rebuilt ---------------------------------------------------------------------------------------------

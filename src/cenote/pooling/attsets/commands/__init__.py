@@ -64,6 +64,9 @@ def train_command(
     batch_size: Annotated[int, typer.Option(min=1, help="Single images of a step.")] = 32,
     set_batch_size: Annotated[int, typer.Option(min=1, help="Sets of a step.")] = 8,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
+    attention_rate: Annotated[
+        float | None, typer.Option(help="Of the attention; ten times that of the rest if left out.")
+    ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which a cell is predicted.")] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and batches.")] = 0,
     device: Annotated[str, typer.Option(help="Where the network is trained, such as cpu or cuda.")] = "cpu",
@@ -75,7 +78,7 @@ def train_command(
     """
     wishes = Wishes(
         cast(Kind, network), image_size, features, hidden, steps, set_steps, views, batch_size, set_batch_size,
-        learning_rate, threshold, seed, device,
+        learning_rate, attention_rate, threshold, seed, device,
     )  # fmt: skip
     with show_progress() as progress:
         job = Job(wishes, folder, out, progress)
