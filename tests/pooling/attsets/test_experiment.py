@@ -58,10 +58,11 @@ def test_every_record_is_there(records: list[Record]) -> None:
     measured = {(record.arm, record.metric) for record in records}
     trained = [GROUPS.arm(name, group) for name in ARMS for group in GROUPS.train_views]
     for arm in trained:
-        apart = {record.x: record.value for record in records if (record.arm, record.metric) == (arm, "iou_set_apart")}
+        apart = {record.x: record.value for record in records if (record.arm, record.metric) == (arm, "set_iou_apart")}
         assert sorted(apart) == [math.log10(rate) for rate in GROUPS.set_rates]
-        (rate,) = (record.value for record in records if (record.arm, record.metric) == (arm, "learning_rate"))
+        (rate,) = (record.value for record in records if (record.arm, record.metric) == (arm, "set_rate"))
         assert apart[math.log10(rate)] == max(apart.values())
+    assert {arm for arm, metric in measured if metric == "single_rate"} == {ONE_BASE, *OTHERS}
     assert {(arm, metric) for arm in (*trained, *CONTROLS) for metric in everywhere} <= measured
     assert (FASET, "view_weight") in measured
     losses = [record for record in records if record.metric == "training_loss"]
@@ -88,18 +89,19 @@ def test_late_views_are_those_above_eight() -> None:
     assert [TINY.model_copy(update={"views": views}).early for views in ((1, 2, 4), (1, 9, 12), (1, 8))] == [2, 1, 1]
 
 
-def test_recorded_losses_are_those_of_the_last_two_tenths() -> None:
-    trial, losses = Trial("digits", "gru", 0), [float(number) for number in range(40)]
-    for tuned, expected in (
-        (experiment.Training(True, losses), [37.5, 33.5]),
-        (experiment.Training(True, losses[:2]), [1.0, 0.0]),
-        (experiment.Training(True, losses[:1]), [0.0, math.nan]),
-        (experiment.Training(False, losses), [math.nan] * 2),
-        (experiment.Training(False, []), [math.nan] * 2),
+def test_the_recorded_loss_is_that_of_the_last_tenth_of_the_steps(context: Context) -> None:
+    shapes = problem("digits", WINDOWS, context)
+    model, losses = network("gru", WINDOWS, shapes, seed=0), [float(number) for number in range(40)]
+    for training, expected in (
+        (experiment.Training(True, losses), 37.5),
+        (experiment.Training(True, losses[:3]), 2.0),
+        (experiment.Training(False, losses), math.nan),
+        (experiment.Training(False, []), math.nan),
     ):
-        found = list(experiment._losses(trial, "gru", tuned))
-        assert [record.metric for record in found] == ["training_loss", "training_loss_before"]
-        assert [record.value for record in found] == pytest.approx(expected, nan_ok=True)
+        tuned = experiment.Tuned(model, training, 0.1, {0.1: 0.5})
+        found = experiment._learned(Trial("digits", "gru", 0), "gru", tuned, WINDOWS, shapes.task)
+        (loss,) = (record.value for record in found if record.metric == "training_loss")
+        assert loss == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_rate_is_chosen_by_sets_of_the_size_trained_for(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,8 +116,11 @@ def test_the_rate_is_chosen_by_sets_of_the_size_trained_for(context: Context, mo
     base = network("attsets", WINDOWS, shapes, seed=0)
     for group, counts in ((4, (4,)), (2, (2,)), (0, (1, 2, 4))):
         asked.clear()
-        experiment._tune(experiment.train_sets, base, True, 0, group, WINDOWS, shapes)
+        experiment._tune(experiment.train_sets, base, experiment.Training(True, []), 0, group, WINDOWS, shapes)
         assert asked == [((2, max(counts)), True, counts)] * len(WINDOWS.set_rates)
+    asked.clear()
+    experiment._tune_base(experiment.train_base, base, 0, WINDOWS, shapes)
+    assert asked == [((2, 1), True, (1,))] * len(WINDOWS.single_rates)
 
 
 def test_an_image_behind_windows_is_measured_like_a_body(context: Context) -> None:
@@ -182,7 +187,7 @@ def test_kept_rows_are_the_predicted_cells(context: Context, monkeypatch: pytest
 
 
 def test_a_base_that_diverges_is_said_for_all_that_share_it(context: Context) -> None:
-    wild = WINDOWS.model_copy(update={"learning_rate": 1e30, "single_steps": 6})
+    wild = WINDOWS.model_copy(update={"single_rates": (1e30,), "single_steps": 6})
     found = list(experiment.measure(Trial("digits", ONE_BASE, 0), wild, context))
     scores = [record for record in found if record.metric == "iou_of_most_views"]
     assert len(scores) == len(INERT) + 1 + len(CONTROLS)
@@ -192,7 +197,7 @@ def test_a_base_that_diverges_is_said_for_all_that_share_it(context: Context) ->
 @pytest.mark.parametrize("rate", [1e30, 3e37])
 def test_a_base_that_diverges_in_its_last_step_is_said_too(rate: float, context: Context) -> None:
     """Its loss was finite, its weights or its features are no longer."""
-    wild = WINDOWS.model_copy(update={"learning_rate": rate, "single_steps": 1})
+    wild = WINDOWS.model_copy(update={"single_rates": (rate,), "single_steps": 1})
     found = list(experiment.measure(Trial("digits", ONE_BASE, 0), wild, context))
     scores = {record.arm: record.value for record in found if record.metric == "iou_of_most_views"}
     assert set(scores) == {FASET, *INERT, *CONTROLS}
@@ -216,6 +221,7 @@ def test_groups_have_names_of_their_own() -> None:
         ({"views": (1, 4, 2)}, "views must rise from 1"),
         ({"train_views": (5,)}, "train_views must be different numbers from 0 to 4"),
         ({"train_views": (2, 2)}, "train_views must be different numbers"),
+        ({"single_rates": (-0.1,)}, r"single_rates must be different numbers above 0, got \[-0.1\]"),
         ({"set_rates": ()}, r"set_rates must be different numbers above 0, got \[\]"),
         ({"set_rates": (0.1, 0.1)}, "set_rates must be different"),
         ({"set_rates": (0.1, 0.0)}, "set_rates must be different numbers above 0"),

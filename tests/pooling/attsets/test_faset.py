@@ -172,3 +172,22 @@ def test_a_loss_that_is_not_finite_ends_the_training_before_its_step() -> None:
     assert log.diverged
     assert len(log.attention_losses) == 1
     assert unchanged(before, model)
+
+
+def test_a_frozen_encoder_keeps_its_mode_and_its_statistics() -> None:
+    """Those of its batch norm, and its dropout; what learns is in training mode, in stage 2 nothing is."""
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)).requires_grad_(False).eval()
+    model = ViewNetwork(encoder, AttSets(4), nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 2)))
+    trainer = FASetTrainer(model, None, 1, 1, learning_rate=0.1)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    views, targets = torch.randn(8, 5, 6), torch.randn(8, 2)
+    trainer.step_base(views, targets, F.mse_loss)
+    assert not any(module.training for module in encoder.modules())
+    assert all(module.training for module in model.decoder.modules())
+    trainer.step_attention(views, targets, F.mse_loss)
+    assert not any(module.training for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    encoder.train()
+    trained = FASetTrainer(model, None, 1, 0, learning_rate=0.1)
+    trained.step_base(views, targets, F.mse_loss)
+    assert all(module.training for module in encoder.modules()), "its mode is its owner's choice"

@@ -35,8 +35,8 @@ def curve(arm: str, *values: float, seed: int = 0) -> list[Record]:
 
 def rates(arm: str, *scores: float, kept: float = 0.01, seed: int = 0) -> list[Record]:
     return [
-        *(record(arm, "iou_set_apart", score, x=-3.0 + i, seed=seed) for i, score in enumerate(scores)),
-        record(arm, "learning_rate", kept, seed=seed),
+        *(record(arm, "set_iou_apart", score, x=-3.0 + i, seed=seed) for i, score in enumerate(scores)),
+        record(arm, "set_rate", kept, seed=seed),
     ]
 
 

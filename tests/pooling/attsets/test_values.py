@@ -204,3 +204,11 @@ def test_parameters_are_those_of_the_paper() -> None:
     """D² for the attention of 1,024 features; 6·D² + 6·D for the GRU."""
     assert sum(weight.numel() for weight in AttSets(1024).parameters()) == 1_048_576
     assert sum(weight.numel() for weight in GRUAggregation(1024).parameters()) == 6_297_600
+
+
+def test_second_order_of_half_precision_does_not_overflow() -> None:
+    """Squares of features of a few hundred are beyond float16."""
+    torch.manual_seed(0)
+    pool = aggregate("bilinear", 8, rank=8)
+    x = 300 * torch.rand(2, 3, 8)
+    torch.testing.assert_close(pool.half()(x.half()).float(), pool.float()(x), rtol=1e-2, atol=1e-2)

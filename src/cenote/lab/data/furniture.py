@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,14 @@ VIEWS = 24
 
 NOTE = "Made-up objects of boxes with random measures, drawn from random sides; no photographs."
 
+TOLD_APART = 16
+"""Cells along a side of the grids that no two objects share."""
+
 _ELEVATIONS = (np.radians(-5.0), np.radians(45.0))
 
 
 def load(root: Path | None = None, image_size: int = 32, resolution: int = 16) -> MultiViewShapes:
-    """Draw the objects, always the same ones; no two have the same measures.
+    """Draw the objects, always the same ones, of which no two fill the same of 16³ cells.
 
     Args:
         root: Not used; nothing is read.
@@ -34,9 +39,9 @@ def load(root: Path | None = None, image_size: int = 32, resolution: int = 16) -
     for name, number in (("image_size", image_size), ("resolution", resolution)):
         if number < 8:
             raise ArgumentError(f"{name} must be at least 8, got {number}")
-    return MultiViewShapes(
-        "furniture", _split(0, TRAIN, image_size, resolution), _split(TRAIN, TEST, image_size, resolution), NOTE
-    )
+    seeds = _seeds(TRAIN + TEST)
+    train, test = (_split(part, image_size, resolution) for part in (seeds[:TRAIN], seeds[TRAIN:]))
+    return MultiViewShapes("furniture", train, test, NOTE)
 
 
 def furniture(seed: int) -> tuple[str, NDArray[np.float64]]:
@@ -64,9 +69,20 @@ class _Uniform:
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
-def _split(first: int, count: int, image_size: int, resolution: int) -> ShapeSplit:
+@lru_cache(maxsize=1)
+def _seeds(number: int) -> tuple[int, ...]:
+    """The first seeds whose objects differ from all before: else some would be learned from and tested on."""
+    found: dict[bytes, int] = {}
+    seeds = count()
+    while len(found) < number:
+        seed = next(seeds)
+        found.setdefault(occupied(furniture(seed)[1], TOLD_APART).tobytes(), seed)
+    return tuple(found.values())
+
+
+def _split(seeds: tuple[int, ...], image_size: int, resolution: int) -> ShapeSplit:
     def views(index: int) -> NDArray[np.uint8]:
-        seed = first + index
+        seed = seeds[index]
         # A stream of its own, so that measures and sides do not depend on each other.
         random = _Uniform(1_000_000 + seed)
         azimuth = np.array([random(0, 2 * np.pi) for _ in range(VIEWS)])
@@ -74,9 +90,9 @@ def _split(first: int, count: int, image_size: int, resolution: int) -> ShapeSpl
         return render(furniture(seed)[1], azimuth, elevation, image_size)
 
     def grid(index: int) -> NDArray[np.bool_]:
-        return occupied(furniture(first + index)[1], resolution)
+        return occupied(furniture(seeds[index])[1], resolution)
 
-    names = tuple(f"{KINDS[seed % len(KINDS)]}-{seed:04d}" for seed in range(first, first + count))
+    names = tuple(f"{KINDS[seed % len(KINDS)]}-{seed:04d}" for seed in seeds)
     return ShapeSplit(names, views, grid)
 
 

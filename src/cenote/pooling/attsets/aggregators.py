@@ -172,11 +172,12 @@ class BilinearAggregation(SetAggregation):
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Average the products over the members that count; those of masked ones are 0."""
         projected = self.project(x)
-        products = projected.transpose(1, 2) @ projected
+        wide = projected.to(torch.promote_types(x.dtype, torch.float32))  # half-precision squares overflow at 256
+        products = wide.transpose(1, 2) @ wide
         count = x.shape[1] if mask is None else mask.sum(1).reshape(-1, 1, 1)
         second = (products / count).flatten(1)
         rooted = second.sign() * ((second.abs() + _ROOT_FLOOR).sqrt() - _ROOT_FLOOR**0.5)
-        pooled: Tensor = self.back(F.normalize(rooted, dim=1))
+        pooled: Tensor = self.back(F.normalize(rooted, dim=1).to(projected.dtype))
         return pooled
 
 

@@ -80,7 +80,9 @@ class FASetTrainer:
     Stage 1 takes every view for a set of its own, whose target is its object's. Stage 2 leaves the base as it would be
     used: frozen, in evaluation mode, so that not even the statistics of a batch norm move. Each stage has an optimiser
     (Adam) with its own parameters and asks autograd for their gradients only. Parameters that require no gradient when
-    the trainer is made, as those of a pretrained encoder that is kept, stay as they are.
+    the trainer is made, as those of a pretrained encoder that is kept, stay as they are; a module of such parameters
+    alone also stays in its mode, so that in evaluation mode no statistics move. The last step decides the mode in which
+    the rest is left.
 
     Source: arXiv 1808.00758, algorithm 1; its learning rate is 1e-4.
 
@@ -139,6 +141,7 @@ class FASetTrainer:
                     f"{name} must be 0 where none of the stage's parameters requires a gradient, got {steps}"
                 )
         self.model = model
+        self._kept_modes = _modes_of_frozen(model)
         self.stage1_steps, self.stage2_steps = stage1_steps, stage2_steps
         self.interleave = interleave
         # As groups, since a group may be empty and a list of parameters may not.
@@ -187,6 +190,8 @@ class FASetTrainer:
         """
         _check_batch(views, targets)
         self.model.train()
+        for module, mode in self._kept_modes:
+            module.training = mode
         singles = views.flatten(0, 1).unsqueeze(1)
         repeated = targets.repeat_interleave(views.shape[1], 0)
         return step(self.base, self.base_optimizer, loss(self.model(singles), repeated))
@@ -224,6 +229,16 @@ class FASetTrainer:
 
 def _own_parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     found = {id(weight): weight for module in modules for weight in module.parameters(recurse=False)}
+    return list(found.values())
+
+
+def _modes_of_frozen(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """The modules inside of those whose parameters are all frozen, with their modes."""
+    found: dict[int, tuple[nn.Module, bool]] = {}
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(each.requires_grad for each in parameters):
+            found |= {id(inner): (inner, inner.training) for inner in module.modules()}
     return list(found.values())
 
 

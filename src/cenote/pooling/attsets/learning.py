@@ -6,18 +6,24 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam
+from torch.optim.lr_scheduler import OneCycleLR
 
-from cenote.pooling.attsets.faset import FASetLog, FASetTrainer, step
+from cenote.pooling.attsets.faset import FASetTrainer, step
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.sets import NotFiniteError
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Views (B, N, …), each batch with the probabilities wanted."""
+
+
+_WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
 
 
 class Training(NamedTuple):
@@ -59,42 +65,51 @@ def train_sets(model: nn.Module, batches: Batches, steps: int, rate: float) -> T
         model: Takes views (B, N, …) and returns logits.
         batches: Views with the probabilities wanted.
         steps: Batches that are taken.
-        rate: Learning rate.
+        rate: The highest learning rate. It is reached within the first tenth of the steps, without which a GRU does not
+            learn at the rates that suit the others, and falls to 0 after that, so that what is frozen comes to rest.
 
     Returns:
         Whether it went well, and the losses; training ends where one, a feature or a weight is not finite.
     """
-    model.train()
-    weights, losses = list(model.parameters()), list[float]()
+    weights = list(model.parameters())
     optimizer = Adam(weights, rate, fused=True)
-    try:
-        for _, (views, targets) in zip(range(steps), batches, strict=False):
-            losses.append(step(weights, optimizer, loss(model(views), targets)))
-            if not math.isfinite(losses[-1]):
-                return Training(False, losses)
-    except NotFiniteError:
-        return Training(False, losses)
-    return Training(has_finite_weights(model), losses)
+    model.train()
+
+    def take(views: Tensor, targets: Tensor) -> float:
+        return step(weights, optimizer, loss(model(views), targets))
+
+    return _train(model, take, optimizer, batches, steps)
 
 
 def train_base(model: nn.Module, batches: Batches, steps: int, rate: float) -> Training:
     """Take FASet's first stage: as ``train_sets``, but all weights except those of the attention, on single views."""
     trainer = FASetTrainer(model, None, steps, 0, learning_rate=rate)
-    return _one_stage(trainer, batches, lambda log: log.base_losses)
+    take = partial(trainer.step_base, loss=loss)
+    return _train(model, take, trainer.base_optimizer, batches, steps)
 
 
 def train_attention(model: nn.Module, batches: Batches, steps: int, rate: float) -> Training:
     """Take FASet's second stage: as ``train_sets``, but the weights of the attention alone."""
-    trainer = FASetTrainer(model, None, 0, steps, learning_rate=rate)
-    return _one_stage(trainer, batches, lambda log: log.attention_losses)
+    trainer = FASetTrainer(model, None, 0, steps, attention_rate=rate)
+    take = partial(trainer.step_attention, loss=loss)
+    return _train(model, take, trainer.attention_optimizer, batches, steps)
 
 
-def _one_stage(trainer: FASetTrainer, batches: Batches, losses: Callable[[FASetLog], list[float]]) -> Training:
+def _train(
+    model: nn.Module, take: Callable[[Tensor, Tensor], float], optimizer: Adam, batches: Batches, steps: int
+) -> Training:
+    (rate,) = (group["lr"] for group in optimizer.param_groups)
+    schedule = OneCycleLR(optimizer, rate, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False)
+    losses: list[float] = []
     try:
-        log = trainer.fit(batches, loss)
+        for _, (views, targets) in zip(range(steps), batches, strict=False):
+            losses.append(take(views, targets))
+            if not math.isfinite(losses[-1]):
+                return Training(False, losses)
+            schedule.step()
     except NotFiniteError:
-        return Training(False, [])
-    return Training(not log.diverged and has_finite_weights(trainer.model), losses(log))
+        return Training(False, losses)
+    return Training(has_finite_weights(model), losses)
 
 
 def train_at_best_rate(

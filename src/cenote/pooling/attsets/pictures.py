@@ -185,9 +185,9 @@ def _rates(data: str, sizes: str, arms: Sequence[str], records: Sequence[Record]
     found: dict[str, dict[float, list[float]]] = {arm: defaultdict(list) for arm in arms}
     chosen: dict[str, list[float]] = {arm: [] for arm in arms}
     for record in records:
-        if record.metric == "iou_set_apart" and record.arm in found and record.x is not None:
+        if record.metric == "set_iou_apart" and record.arm in found and record.x is not None:
             found[record.arm][record.x].append(record.value)
-        elif record.metric == "learning_rate" and record.arm in chosen and np.isfinite(record.value):
+        elif record.metric == "set_rate" and record.arm in chosen and np.isfinite(record.value):
             chosen[record.arm].append(record.value)
     series = {}
     for arm, scores in found.items():

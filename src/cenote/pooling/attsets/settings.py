@@ -49,11 +49,9 @@ class AttSetsSettings(Settings):
     single_batch: int = Field(default=32, ge=1, description="Single views of such a step.")
     set_steps: int = Field(ge=1, description="Training steps on sets, of each aggregation and group.")
     set_batch: int = Field(default=8, ge=1, description="Sets of such a step.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Of Adam on single views, for all arms.")
-    set_rates: tuple[float, ...] = Field(
-        default=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-        description="Of Adam on sets: every arm is trained with each, and keeps what is best on the objects set apart.",
-    )
+    # Every arm is trained at each rate and keeps what is best on objects set apart: alike, and not by the test objects.
+    single_rates: tuple[float, ...] = Field(default=(3e-3, 1e-2), description="Rates of Adam on single views.")
+    set_rates: tuple[float, ...] = Field(default=(3e-4, 1e-3, 3e-3, 1e-2), description="Rates of Adam on sets.")
     set_apart: int = Field(
         default=160, ge=1, description="Objects to learn from that are set apart to choose by, at most half of them."
     )
@@ -91,8 +89,9 @@ class AttSetsSettings(Settings):
         groups = self.train_views
         if not groups or len(set(groups)) != len(groups) or not all(0 <= each <= self.most for each in groups):
             raise ValueError(f"train_views must be different numbers from 0 to {self.most}, got {list(groups)}")
-        if not self.set_rates or len(set(self.set_rates)) != len(self.set_rates) or min(self.set_rates) <= 0:
-            raise ValueError(f"set_rates must be different numbers above 0, got {list(self.set_rates)}")
+        for name, rates in (("single_rates", self.single_rates), ("set_rates", self.set_rates)):
+            if not rates or len(set(rates)) != len(rates) or min(rates) <= 0:
+                raise ValueError(f"{name} must be different numbers above 0, got {list(rates)}")
         if self.dim % self.heads:
             raise ValueError(f"dim must be a multiple of heads ({self.heads}); it is {self.dim}")
         if self.rank > self.dim:
