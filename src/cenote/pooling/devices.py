@@ -13,6 +13,8 @@ def check_device(device: str) -> None:
     Raises:
         ArgumentError: If not; names the option ``--device``.
     """
+    if device.partition(":")[0] == "meta":
+        raise ArgumentError(f"--device {device} cannot be used here: its tensors hold no numbers")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts that it has it

@@ -164,14 +164,44 @@ def test_an_interrupted_training_goes_on_and_ends_alike(
         assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
 
 
-def test_the_attention_learns_ten_times_as_fast_unless_it_is_told(trained: Path, folder: Path, tmp_path: Path) -> None:
+def test_the_attention_learns_three_times_as_fast_unless_it_is_told(
+    trained: Path, folder: Path, tmp_path: Path
+) -> None:
     default = load_network(trained).network.state_dict()
-    for rate, same in ((0.01, True), (0.02, False)):
+    for rate, same in ((3 * 0.003, True), (0.02, False)):
         out = tmp_path / str(rate)
-        call("train", str(folder), "--out", str(out), *QUICK, "--learning-rate=0.001", f"--attention-rate={rate}")
+        call("train", str(folder), "--out", str(out), *QUICK, "--learning-rate=0.003", f"--attention-rate={rate}")
         found = load_network(out).network.state_dict()
         differing = {name for name in default if not torch.equal(found[name], default[name])}
         assert differing == (set() if same else {"aggregation.scores.weight"})
+
+
+def test_rates_rise_and_fall_in_each_stage(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a training goes on; those of the paper's network start lower."""
+    take, rates, gone_on = jobs.Job._take, {}, {}
+    monkeypatch.setattr(jobs, "KEEP_EVERY", 5)
+    options = ("train", str(folder), "--out", str(tmp_path), *QUICK, "--steps=20", "--set-steps=10")
+
+    def watched(job: jobs.Job, trainer: Any, step: int, into: dict[int, float], stop: int) -> None:
+        if step == stop:
+            raise KeyboardInterrupt
+        optimizer = trainer.base_optimizer if step < 20 else trainer.attention_optimizer
+        into[step] = optimizer.param_groups[0]["lr"]
+        take(job, trainer, step)
+
+    for into, stop in ((rates, 8), (gone_on, 24), (gone_on, -1)):
+        monkeypatch.setattr(
+            jobs.Job, "_take", lambda job, trainer, step, into=into, stop=stop: watched(job, trainer, step, into, stop)
+        )
+        assert (invoke(*options).exit_code == 0) is (stop == -1)
+    assert rates == {step: gone_on.get(step, rate) for step, rate in rates.items()}
+    rates |= gone_on
+    for first, last, highest in ((0, 19, 0.003), (20, 29, 0.009)):
+        stage = [rates[step] for step in range(first, last + 1)]
+        assert max(stage) == pytest.approx(highest)
+        assert stage[2:] == sorted(stage[2:], reverse=True)
+        assert stage[-1] < 0.1 * highest
+    assert jobs.RATES["r2n2"] == 1e-4
 
 
 def test_sets_are_of_all_objects_with_two_images_alike_and_no_larger_than_the_least_of_them(
@@ -204,13 +234,14 @@ def test_images_that_do_not_fit_into_memory_are_decoded_again(
 
 
 def test_a_training_that_diverges_says_so(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = refused("train", str(folder), "--out", str(tmp_path), *QUICK, "--learning-rate=1e30")
+    words = refused("train", str(folder), "--out", str(tmp_path / "out"), *QUICK, "--learning-rate=1e30")
     assert "the training diverged in step" in words
     assert "take a lower --learning-rate" in words
+    assert not (tmp_path / "out").exists(), "nothing is left that another rate would have to go on from"
     monkeypatch.setattr(jobs.FASetTrainer, "step_attention", lambda *_: math.nan)
     words = refused("train", str(folder), "--out", str(tmp_path / "sets"), *QUICK)
     assert "take a lower --attention-rate" in words
-    assert "network.json" not in files(tmp_path)
+    assert not (tmp_path / "sets").exists()
 
 
 def test_a_damaged_state_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from cenote.pooling import AttSets
 from cenote.pooling.attsets.faset import step
 from cenote.pooling.attsets.learning import (
     Training,
+    schedule,
     train_at_best_rate,
     train_attention,
     train_base,
@@ -153,3 +154,38 @@ def test_a_step_does_not_depend_on_the_memory_order_of_weights(fused: bool) -> N
             step(list(layer.parameters()), optimizer, loss)
         found.append(layer.weight.detach().contiguous())
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
+
+
+# --- the schedule -------------------------------------------------------------------------------------------------
+
+
+def rates(steps: int, done: int = 0) -> list[float]:
+    """The learning rates of the steps that are left."""
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = Adam([weight], 0.5)
+    following = schedule(optimizer, steps, done)
+    found = []
+    for _ in range(done, steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        weight.grad = torch.ones(1)
+        optimizer.step()
+        following.step()
+    return found
+
+
+def test_the_rate_rises_over_a_tenth_and_falls_along_a_cosine() -> None:
+    found = rates(100)
+    assert found[:10] == pytest.approx([0.05 * step for step in range(1, 11)])
+    assert found[10] == 0.5
+    assert found[55] == pytest.approx(0.25)
+    assert found[10:] == sorted(found[10:], reverse=True)
+    assert 0 < found[-1] < 0.001
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11, 20])
+def test_any_number_of_steps_has_a_rate_and_none_of_them_is_lost(steps: int) -> None:
+    found = rates(steps)
+    assert max(found) == 0.5
+    assert min(found) > 0
+    for done in range(1, steps):
+        assert rates(steps, done) == pytest.approx(found[done:])

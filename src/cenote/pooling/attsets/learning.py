@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from cenote.pooling.attsets.faset import FASetTrainer, step
 from cenote.pooling.attsets.networks import ViewNetwork
@@ -65,8 +65,7 @@ def train_sets(model: nn.Module, batches: Batches, steps: int, rate: float) -> T
         model: Takes views (B, N, …) and returns logits.
         batches: Views with the probabilities wanted.
         steps: Batches that are taken.
-        rate: The highest learning rate. It is reached within the first tenth of the steps, without which a GRU does not
-            learn at the rates that suit the others, and falls to 0 after that, so that what is frozen comes to rest.
+        rate: The highest learning rate of its ``schedule``.
 
     Returns:
         Whether it went well, and the losses; training ends where one, a feature or a weight is not finite.
@@ -98,15 +97,13 @@ def train_attention(model: nn.Module, batches: Batches, steps: int, rate: float)
 def _train(
     model: nn.Module, take: Callable[[Tensor, Tensor], float], optimizer: Adam, batches: Batches, steps: int
 ) -> Training:
-    (rate,) = (group["lr"] for group in optimizer.param_groups)
-    schedule = OneCycleLR(optimizer, rate, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False)
-    losses: list[float] = []
+    rate, losses = schedule(optimizer, steps), list[float]()
     try:
         for _, (views, targets) in zip(range(steps), batches, strict=False):
             losses.append(take(views, targets))
             if not math.isfinite(losses[-1]):
                 return Training(False, losses)
-            schedule.step()
+            rate.step()
     except NotFiniteError:
         return Training(False, losses)
     return Training(has_finite_weights(model), losses)
@@ -153,6 +150,29 @@ def train_at_best_rate(
 def has_finite_weights(model: nn.Module) -> bool:
     """Whether all weights are finite: the last step of a training shows in no loss."""
     return all(bool(weight.isfinite().all()) for weight in model.parameters())
+
+
+def schedule(optimizer: Optimizer, steps: int, done: int = 0) -> LambdaLR:
+    """Return a schedule under which the learning rate rises over a tenth of the steps and then falls along a cosine.
+
+    Without the rise a GRU does not learn at the rates that suit the others; without the fall what is frozen after a
+    stage never comes to rest.
+
+    Args:
+        optimizer: At the highest rate.
+        steps: All steps of the stage.
+        done: Steps that were taken before.
+    """
+    rising = max(1, round(_WARM_UP * steps))
+
+    def share(step: int) -> float:
+        if step < rising:
+            return (step + 1) / rising
+        return (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
+
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])  # asked for where a schedule does not begin
+    return LambdaLR(optimizer, share, last_epoch=done - 1)
 
 
 def loss(logits: Tensor, targets: Tensor) -> Tensor:

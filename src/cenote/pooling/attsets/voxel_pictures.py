@@ -64,7 +64,7 @@ def draw_rebuilt(objects: Sequence[Rebuilt], *, truth: int | None = 0) -> Figure
     for row, each in enumerate(objects):
         axes = figure.add_subplot(len(objects), columns, row * columns + 1)
         show_view(axes, each.view)
-        axes.set_title(each.titles[0], color=QUIET, fontsize=8.5)
+        axes.set_title(_shortened(each.titles[0], 24), color=QUIET, fontsize=8.5)
         for place, (grid, title) in enumerate(zip(each.grids, each.titles[1:], strict=True)):
             cell = (len(objects), columns, row * columns + place + 2)
             colour = BASELINE if place == truth else SUBJECT
@@ -92,7 +92,9 @@ def draw_weights(objects: Sequence[Weighed]) -> Figure:
         width = views.shape[2]
         show_view(strip, np.concatenate(list(views), axis=1))
         strip.set(aspect="auto", xlim=(-0.5, room * width - 0.5))
-        strip.set_title(each.title, color=INK, fontsize=8.5, loc="left", pad=3)
+        strip.set_title(_shortened(each.title, 60), color=INK, fontsize=8.5, loc="left", pad=3)
+        drawn = f"first {len(views)} of {len(each.views)}; " if len(views) < len(each.views) else ""
+        strip.set_title(f"{drawn}weight below, 1 is an even share", color=QUIET, fontsize=8.5, loc="right", pad=3)
         middles = (np.arange(len(views)) + 0.5) * width - 0.5
         bars.bar(middles, weights, 0.82 * width, color=np.where(weights > 1, SUBJECT, CONTROL))
         bars.axhline(1, color=QUIET, linewidth=0.8, dashes=(4, 3))
@@ -100,7 +102,6 @@ def draw_weights(objects: Sequence[Weighed]) -> Figure:
         bars.yaxis.set_major_locator(ticks(2))
         bars.grid(axis="y")
         bars.spines["bottom"].set_color(FAINT)
-    figure.supylabel("weight, 1 is an even share", fontsize=8.5, color=INK)
     return figure
 
 
@@ -132,6 +133,11 @@ def draw_grid(axes: Axes, grid: NDArray[np.bool_], colour: str) -> None:
     axes.set_proj_type("ortho")
     axes.view_init(elev=_ELEVATION, azim=_AZIMUTH)
     axes.set_box_aspect(upright.shape, zoom=0.98)
+
+
+def _shortened(title: str, length: int) -> str:
+    """Return a title, or its end where it is too long: names of objects differ there."""
+    return title if len(title) <= length else f"…{title[1 - length :]}"
 
 
 def _rgb(colour: str) -> NDArray[np.float64]:

@@ -63,9 +63,11 @@ def train_command(
     views: Annotated[int, typer.Option(min=2, help="Images of a set, at most; 2 or more are drawn.")] = 24,
     batch_size: Annotated[int, typer.Option(min=1, help="Single images of a step.")] = 32,
     set_batch_size: Annotated[int, typer.Option(min=1, help="Sets of a step.")] = 8,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest one of Adam, behind a warm-up; 0.003, or 0.0001 for r2n2.")
+    ] = None,
     attention_rate: Annotated[
-        float | None, typer.Option(help="Of the attention; ten times that of the rest if left out.")
+        float | None, typer.Option(help="That of the attention; three times as high if left out.")
     ] = None,
     threshold: Annotated[float, typer.Option(help="Probability above which a cell is predicted.")] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and batches.")] = 0,
@@ -118,7 +120,7 @@ def run_command(
     told: dict[str, Any] = {}
     with show_progress() as progress:
         # Every file is read before anything is written, so that a damaged one leaves nothing half done.
-        objects = Collection(entries, trained.plan.image_size, progress, trained.plan.resolution)
+        objects = Collection(entries, trained.plan.image_size, progress, trained.plan.resolution, others=True)
         make_folder(out)
         rebuilding = trained.network.to(device)
         for index, name in enumerate(names):
@@ -127,6 +129,12 @@ def run_command(
     write_text_atomic(out / REBUILT, json.dumps(told, indent=2) + "\n")
     console = Console(highlight=False, markup=False)
     console.print(_table(("object", "images", "cells", "IoU"), _told_rows(told)))
+    for entry, size in objects.other_sizes.items():
+        console.print(
+            f"{entry.name}: no IoU, as its grid has {size} cells along a side and the network rebuilds "
+            f"{trained.plan.resolution}",
+            soft_wrap=True,
+        )
     console.print(f"{counted(len(told), 'object')}: {out}", soft_wrap=True)
 
 
@@ -145,8 +153,8 @@ def _rebuild(
     told: dict[str, Any] = {"folder": str(entry.folder), "images": len(views), "cells": int(cells.sum())}
     grids, titles = [cells], [f"{cells.sum():,} cells from {counted(len(views), 'image')}"]
     if truth is not None:
-        grids, titles = [truth, cells], ["truth", *titles]
         told["iou"] = round(grid_iou(cells, truth), 4)
+        grids, titles = [truth, cells], ["truth", f"{titles[0]}: IoU {told['iou']:.2f}"]
     rebuilt = Rebuilt(_bright(views)[0], grids, [entry.images[0].name, *titles])
     plots.save(draw_rebuilt([rebuilt], truth=None if truth is None else 0), _with(stem, ".png"))
     plots.save(draw_weights([Weighed(entry.name, _bright(views), found.weights)]), _with(stem, f"{_IMAGES}.png"))

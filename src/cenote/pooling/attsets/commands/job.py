@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -23,7 +24,7 @@ from cenote.errors import ArgumentError, RunError
 from cenote.pooling.attsets.commands.network import CONFIG, Kind, Plan, dump_network
 from cenote.pooling.attsets.commands.objects import Collection, find_objects, split_objects
 from cenote.pooling.attsets.faset import FASetTrainer
-from cenote.pooling.attsets.learning import loss
+from cenote.pooling.attsets.learning import loss, schedule
 from cenote.pooling.attsets.networks import ViewNetwork
 from cenote.pooling.attsets.r2n2 import IMAGE_SIDE
 from cenote.pooling.attsets.sets import NotFiniteError
@@ -37,8 +38,11 @@ STARTED, CHECKPOINT = "training.json", "steps.safetensors"
 KEEP_EVERY = 200
 """Steps between two states that are kept."""
 
-ATTENTION_FASTER = 10
-"""Times the learning rate at which the attention learns alone: in the published comparison that was better for it."""
+RATES: dict[Kind, float] = {"small": 3e-3, "r2n2": 1e-4}
+"""Highest learning rates: what the published comparison found best of several, and the paper's."""
+
+ATTENTION_FASTER = 3
+"""Times that rate for the attention, which learns alone: so in the same comparison."""
 
 State = dict[str, Tensor]
 
@@ -56,7 +60,7 @@ class Wishes:
     views: int
     batch_size: int
     set_batch_size: int
-    learning_rate: float
+    learning_rate: float | None
     attention_rate: float | None
     threshold: float
     seed: int
@@ -75,6 +79,16 @@ class Wishes:
     def plan(self, resolution: int) -> Plan:
         """Return what the network is built from."""
         return Plan(self.network, self.side, resolution, self.features, self.hidden)
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate of encoder and decoder."""
+        return RATES[self.network] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def rate_of_attention(self) -> float:
+        """That of the attention."""
+        return ATTENTION_FASTER * self.rate if self.attention_rate is None else self.attention_rate
 
     @property
     def side(self) -> int:
@@ -131,13 +145,15 @@ class Job:
         network = self.plan.build(wishes.seed).to(wishes.device)
         trainer = FASetTrainer(
             network, None, wishes.steps, wishes.set_steps,
-            learning_rate=wishes.learning_rate,
-            attention_rate=wishes.attention_rate or ATTENTION_FASTER * wishes.learning_rate,
+            learning_rate=wishes.rate, attention_rate=wishes.rate_of_attention,
         )  # fmt: skip
         begin = 0 if self._resume is None else _restore(network, trainer, self._resume)
         total = wishes.steps + wishes.set_steps
+        base = schedule(trainer.base_optimizer, wishes.steps, min(begin, wishes.steps))
+        attention = schedule(trainer.attention_optimizer, wishes.set_steps, max(0, begin - wishes.steps))
         for step in range(begin, total):
             self._take(trainer, step)
+            (base if step < wishes.steps else attention).step()
             if (step + 1) % KEEP_EVERY == 0 or step + 1 == total:
                 write_bytes_atomic(self._out / CHECKPOINT, write_tensors(_state(network, trainer, step + 1)))
             single = step < wishes.steps
@@ -155,8 +171,9 @@ class Job:
             value = math.nan
         moved = trainer.base if step < self.wishes.steps else trainer.attention
         if not (math.isfinite(value) and all(bool(weight.isfinite().all()) for weight in moved)):
+            self._forget()
             rate = "--learning-rate" if step < self.wishes.steps else "--attention-rate"
-            raise RunError(f"the training diverged in step {step + 1:,}; take a lower {rate} and another --out")
+            raise RunError(f"the training diverged in step {step + 1:,}; take a lower {rate}")
 
     # --- batches, which depend on the seed and the number of the step alone ---------------------------------------
 
@@ -209,11 +226,22 @@ class Job:
             self._out / name: each for name, each in dump_network(network, self.plan, self.wishes.threshold).items()
         }
         files[self._out / "report.md"] = report.encode()
-        told = {"asked": dataclasses.asdict(self.wishes), **measured}
+        objects = {"trained": self.train, "tested": self.test}
+        told = {
+            "asked": dataclasses.asdict(self.wishes),
+            "objects": {part: [entry.name for entry in each.entries] for part, each in objects.items()},
+            **measured,
+        }
         files[self._out / "report.json"] = (json.dumps(told, indent=2, allow_nan=False) + "\n").encode()
         write_files_atomic(files)
-        for name in (STARTED, CHECKPOINT):
+        self._forget()
+
+    def _forget(self) -> None:
+        """Remove what is kept to go on from, and the folder if nothing else is in it."""
+        for name in (CHECKPOINT, STARTED):
             (self._out / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._out.rmdir()
 
 
 def check_threshold(threshold: float) -> None:

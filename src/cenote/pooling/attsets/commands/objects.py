@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,35 +85,53 @@ class Collection:
         image_size: Side that their images are brought to.
         resolution: Cells along a side that a grid must have; those of the first grid if left out.
         progress: Told how many were read.
+        others: Whether a grid of another size is passed over, not refused.
 
     Attributes:
         entries: The objects.
         counts: Images of each.
         grids: The grid of each, None where it has none.
+        other_sizes: Cells along a side of the grids that were passed over.
         checksum: SHA-256 over names, pixels and cells.
 
     Raises:
-        DataFormatError: If an image or a grid is damaged, or grids differ in size.
+        DataFormatError: If an image or a grid is damaged, grids differ in size, or one has no occupied cell.
     """
 
     def __init__(
-        self, entries: Sequence[Entry], image_size: int, progress: Progress, resolution: int | None = None
+        self,
+        entries: Sequence[Entry],
+        image_size: int,
+        progress: Progress,
+        resolution: int | None = None,
+        *,
+        others: bool = False,
     ) -> None:
         self.entries = tuple(entries)
         self.counts = np.array([len(entry.images) for entry in entries])
         self._image_size = image_size
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self.grids: list[NDArray[np.bool_] | None] = []
+        self.other_sizes: dict[Entry, int] = {}
         digest, room = hashlib.sha256(), MEMORY_LIMIT
+        like = "the objects to train on have"
         for index, entry in enumerate(entries):
             views = self._read(entry)
             if views.nbytes <= room:
                 self._kept[index] = views
                 room -= views.nbytes
             digest.update(entry.name.encode() + views.tobytes())
-            grid = None if entry.grid is None else read_grid(entry.grid, resolution)
+            grid = None if entry.grid is None else read_grid(entry.grid)
+            if grid is not None and others and len(grid) != resolution:
+                self.other_sizes[entry] = len(grid)
+                grid = None
             if grid is not None:
-                resolution = len(grid)
+                if resolution is None:
+                    resolution, like = len(grid), f"{entry.grid} has"
+                if len(grid) != resolution:
+                    raise DataFormatError(
+                        f"{entry.grid}: has {len(grid)} cells along a side, needs {resolution} as {like}"
+                    )
                 digest.update(np.packbits(grid).tobytes())
             self.grids.append(grid)
             progress("reading objects", index + 1, len(entries))
@@ -134,20 +153,22 @@ class Collection:
         return np.stack([read_image(path, self._image_size, WHITE) for path in entry.images])
 
 
-def read_grid(path: Path, resolution: int | None) -> NDArray[np.bool_]:
-    """Read a grid, and check its size if there is one to have.
+def read_grid(path: Path) -> NDArray[np.bool_]:
+    """Read a grid.
 
     Raises:
-        DataFormatError: If the file is damaged, or the size another.
+        DataFormatError: If the file is damaged, or the grid empty.
     """
     grid = read_binvox(path).grid
-    if resolution is not None and len(grid) != resolution:
-        raise DataFormatError(f"{path}: has {len(grid)} cells along a side, needs {resolution} as the others have")
+    if not grid.any():
+        raise DataFormatError(f"{path}: has no occupied cell")
     return grid
 
 
 def _entry(place: Path, root: Path) -> Entry | None:
-    files = sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = sorted(
+        (path for path in place.iterdir() if path.is_file() and not path.name.startswith(".")), key=_numbered
+    )
     images = tuple(path for path in files if path.suffix.lower() in SUFFIXES)
     grids = [path for path in files if path.suffix.lower() == ".binvox"]
     if not images and not grids:
@@ -165,12 +186,17 @@ def _tree(folder: Path) -> list[Entry]:
     found = []
     for place in sorted((folder / RENDERINGS).glob("*/*/rendering")):
         name = place.parent.relative_to(folder / RENDERINGS).as_posix()
-        images = tuple(sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES))
+        images = tuple(sorted((path for path in place.iterdir() if path.suffix.lower() in SUFFIXES), key=_numbered))
         if not images:
             raise DataFormatError(f"{place}: has no image ({', '.join(sorted(SUFFIXES))})")
         grid = folder / GRIDS / name / "model.binvox"
         found.append(Entry(name, place, images, grid if grid.is_file() else None))
     return found
+
+
+def _numbered(path: Path) -> list[tuple[int, str]]:
+    """By name, with the numbers in it as numbers: 2.png before 10.png."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _hidden(path: Path, root: Path) -> bool:
