@@ -86,6 +86,8 @@ def test_what_is_measured_is_the_overlap_with_every_fifth_object(trained: Path, 
     network, _, threshold = load_network(trained)
     tested = [entry for index, entry in enumerate(sorted(folder.iterdir())) if index % 5 == 0]
     numbers = [len(list(each.glob("*.png"))) for each in tested]
+    assert told["objects"]["tested"] == [each.name for each in tested]
+    assert set(told["objects"]["trained"]) == {each.name for each in folder.iterdir() if each not in tested}
     assert [row["images"] for row in told["test"]] == [count for count in (1, 2, 4) if count < max(numbers)] + [
         max(numbers)
     ]
@@ -319,6 +321,25 @@ def test_images_of_any_kind_are_read_and_a_grid_is_not_needed(trained: Path, tmp
     assert "iou" not in told["a"]
 
 
+def test_a_grid_of_another_size_only_leaves_out_the_overlap(trained: Path, folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "objects"
+    shutil.copytree(folder, copy)
+    first, *others = (path.name for path in sorted(copy.iterdir()))
+    write_binvox(copy / first / "model.binvox", np.ones((9, 9, 9), bool))
+    printed = call("run", str(trained), str(copy), "--out", str(tmp_path / "out"))
+    assert f"{first}: no IoU, as its grid has 9 cells along a side and the network rebuilds 8" in printed
+    told = json.loads((tmp_path / "out" / "reconstructions.json").read_text())
+    assert "iou" not in told[first]
+    assert all("iou" in told[name] for name in others)
+
+
+def test_images_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 2, 1, 0, 20):
+        Image.new("L", (8, 8)).save(tmp_path / f"view-{number}.png")
+    (entry,) = find_objects(tmp_path)
+    assert [path.stem for path in entry.images] == ["view-0", "view-1", "view-2", "view-10", "view-20"]
+
+
 def test_the_tree_of_3d_r2n2_is_read(folder: Path, tmp_path: Path) -> None:
     """The same objects in either layout give the same views and grids."""
     for place in folder.iterdir():
@@ -350,6 +371,7 @@ def test_the_tree_of_3d_r2n2_is_read(folder: Path, tmp_path: Path) -> None:
         (("--attention-rate=inf",), "--attention-rate must be positive, got inf"),
         (("--threshold=1",), "--threshold must be between 0 and 1, got 1"),
         (("--device=no-such",), "--device no-such cannot be used here"),
+        (("--device=meta",), "--device meta cannot be used here: its tensors hold no numbers"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -383,7 +405,13 @@ def test_objects_that_do_not_fit_are_named_before_anything_is_written(folder: Pa
     larger = np.ones((9, 9, 9), bool)
     assert "0.png: the image cannot be decoded" in said(damage)
     assert f"{first}: has images but no .binvox" in said(lambda copy: (copy / first / "model.binvox").unlink())
-    assert "has 9 cells along a side, needs 8" in said(lambda copy: write_binvox(copy / third / "model.binvox", larger))
+    words = said(lambda copy: write_binvox(copy / third / "model.binvox", larger))
+    assert f"{third}/model.binvox: has 9 cells along a side, needs 8 as" in words
+    assert f"{second}/model.binvox has" in words
+    words = said(lambda copy: write_binvox(copy / first / "model.binvox", larger))
+    assert f"{first}/model.binvox: has 9 cells along a side, needs 8 as the objects to train on have" in words
+    words = said(lambda copy: write_binvox(copy / first / "model.binvox", np.zeros((8, 8, 8), bool)))
+    assert f"{first}/model.binvox: has no occupied cell" in words
     assert "has 2 .binvox files, needs one" in said(lambda copy: write_binvox(copy / first / "b.binvox", larger))
     assert "has a.binvox but no image" in said(leave_out)
 

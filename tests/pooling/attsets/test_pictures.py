@@ -170,3 +170,21 @@ def test_an_empty_body_and_many_views_can_be_drawn(tmp_path: Path) -> None:
     figure = draw_weights([Weighed("many", views, np.ones(40))])
     assert len(figure.axes[1].patches) == 24
     plots.save(figure, tmp_path / "many.png")
+
+
+def test_more_views_than_there_is_room_for_are_said_to_be_left_out() -> None:
+    views = np.zeros((30, 4, 4), np.float32)
+    for count, words in (
+        (30, "first 24 of 30; weight below, 1 is an even share"),
+        (9, "weight below, 1 is an even share"),
+    ):
+        figure = draw_weights([Weighed("object 1", views[:count], np.ones(count))])
+        assert [axes.get_title(loc="right") for axes in figure.axes if axes.get_title(loc="right")] == [words]
+
+
+def test_long_names_are_shortened_to_their_end() -> None:
+    rebuilt = Rebuilt(
+        np.zeros((4, 4), np.float32), [np.ones((4, 4), bool)], ["03001627/1a38407b3036795d19fb4103", "truth"]
+    )
+    titles = [axes.get_title() for axes in draw_rebuilt([rebuilt]).axes]
+    assert titles == ["…07b3036795d19fb4103", "truth"]

@@ -64,7 +64,7 @@ def draw_rebuilt(objects: Sequence[Rebuilt], *, truth: int | None = 0) -> Figure
     for row, each in enumerate(objects):
         axes = figure.add_subplot(len(objects), columns, row * columns + 1)
         show_view(axes, each.view)
-        axes.set_title(_shortened(each.titles[0], 24), color=QUIET, fontsize=8.5)
+        axes.set_title(_shortened(each.titles[0], 20), color=QUIET, fontsize=8.5)
         for place, (grid, title) in enumerate(zip(each.grids, each.titles[1:], strict=True)):
             cell = (len(objects), columns, row * columns + place + 2)
             colour = BASELINE if place == truth else SUBJECT
