@@ -39,10 +39,10 @@ KEEP_EVERY = 200
 """Steps between two states that are kept."""
 
 RATES: dict[Kind, float] = {"small": 3e-3, "r2n2": 1e-4}
-"""Highest learning rates: what the published comparison found best of several, and the paper's."""
+"""Highest learning rates: one at which every network of the published comparison learned, and the paper's."""
 
 ATTENTION_FASTER = 3
-"""Times that rate for the attention, which learns alone: so in the same comparison."""
+"""Times that rate for the attention: alone it wants a higher one, as the same comparison found."""
 
 State = dict[str, Tensor]
 
