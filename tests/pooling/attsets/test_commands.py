@@ -86,6 +86,7 @@ def test_what_is_measured_is_the_overlap_with_every_fifth_object(trained: Path, 
     network, _, threshold = load_network(trained)
     tested = [entry for index, entry in enumerate(sorted(folder.iterdir())) if index % 5 == 0]
     numbers = [len(list(each.glob("*.png"))) for each in tested]
+    assert {"image_size": 16, "learning_rate": 0.003, "attention_rate": 3 * 0.003}.items() <= told["asked"].items()
     assert told["objects"]["tested"] == [each.name for each in tested]
     assert set(told["objects"]["trained"]) == {each.name for each in folder.iterdir() if each not in tested}
     assert [row["images"] for row in told["test"]] == [count for count in (1, 2, 4) if count < max(numbers)] + [

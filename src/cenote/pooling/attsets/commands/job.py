@@ -227,8 +227,10 @@ class Job:
         }
         files[self._out / "report.md"] = report.encode()
         objects = {"trained": self.train, "tested": self.test}
+        wishes = self.wishes
+        resolved = {"image_size": wishes.side, "learning_rate": wishes.rate, "attention_rate": wishes.rate_of_attention}
         told = {
-            "asked": dataclasses.asdict(self.wishes),
+            "asked": dataclasses.asdict(wishes) | resolved,
             "objects": {part: [entry.name for entry in each.entries] for part, each in objects.items()},
             **measured,
         }
