@@ -372,7 +372,7 @@ def test_the_tree_of_3d_r2n2_is_read(folder: Path, tmp_path: Path) -> None:
         (("--attention-rate=inf",), "--attention-rate must be positive, got inf"),
         (("--threshold=1",), "--threshold must be between 0 and 1, got 1"),
         (("--device=no-such",), "--device no-such cannot be used here"),
-        (("--device=meta",), "--device meta cannot be used here: its tensors hold no numbers"),
+        (("--device=meta",), "--device meta cannot be used here: Tensor.item() cannot be called on meta tensors"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

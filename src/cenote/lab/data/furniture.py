@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def load(root: Path | None = None, image_size: int = 32, resolution: int = 16) -
     for name, number in (("image_size", image_size), ("resolution", resolution)):
         if number < 8:
             raise ArgumentError(f"{name} must be at least 8, got {number}")
-    seeds = _seeds(TRAIN + TEST)
+    seeds = _seeds()
     train, test = (_split(part, image_size, resolution) for part in (seeds[:TRAIN], seeds[TRAIN:]))
     return MultiViewShapes("furniture", train, test, NOTE)
 
@@ -69,12 +69,12 @@ class _Uniform:
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
-@lru_cache(maxsize=1)
-def _seeds(number: int) -> tuple[int, ...]:
+@cache
+def _seeds() -> tuple[int, ...]:
     """The first seeds whose objects differ from all before: else some would be learned from and tested on."""
     found: dict[bytes, int] = {}
     seeds = count()
-    while len(found) < number:
+    while len(found) < TRAIN + TEST:
         seed = next(seeds)
         found.setdefault(occupied(furniture(seed)[1], TOLD_APART).tobytes(), seed)
     return tuple(found.values())

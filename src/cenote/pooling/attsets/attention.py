@@ -106,7 +106,20 @@ class AttSets(SetAggregation):
         return nan_if_empty(self._weighted(x, weights), mask), weights
 
     def aggregate(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Take the weighted mean of the members that count."""
+        """Take the weighted mean of the members that count, without checks of their shapes.
+
+        Source: arXiv 1808.00758, section 3.2.
+
+        Args:
+            x: Sets of N members, 0 where masked.
+            mask: Boolean, True for members that count; all do if left out.
+
+        Shapes:
+            Those of the class.
+
+        Raises:
+            ArgumentError: If features that count are not finite, or so large that their scores are not.
+        """
         return self._weighted(x, self._weights(x, mask))
 
     def _weighted(self, x: Tensor, weights: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Tuned(NamedTuple):
         model: The network at the rate that was kept.
         training: Its training.
         rate: That rate.
-        scores: What each rate scored on the objects held out; NaN where training diverged.
+        scores: What each rate scored on the objects set apart; NaN where training diverged.
     """
 
     model: ViewNetwork
@@ -155,8 +155,8 @@ def has_finite_weights(model: nn.Module) -> bool:
 def schedule(optimizer: Optimizer, steps: int, done: int = 0) -> LambdaLR:
     """Return a schedule under which the learning rate rises over a tenth of the steps and then falls along a cosine.
 
-    Without the rise a GRU does not learn at the rates that suit the others; without the fall what is frozen after a
-    stage never comes to rest.
+    The rise lets a GRU learn at rates that suit the others; with the fall, what is frozen after a stage has come to
+    rest.
 
     Args:
         optimizer: At the highest rate.

@@ -73,13 +73,13 @@ def draw(
         folder: Where the files go.
     """
     own = [record for record in records if record.data == data]
+    sizes_of = {group: f"of {group} views" if group else f"of 1 to {shown.most} views" for group in groups}
     for group, arms in groups.items():
-        curves = _curves(own, (*arms, *controls))
-        sizes = f"of {group} views" if group else f"of 1 to {shown.most} views"
+        curves, sizes = _curves(own, (*arms, *controls)), sizes_of[group]
         yield _overlaps(data, f"{group or 'any'}", sizes, arms[0], controls, curves, folder)
         yield _differences(data, f"{group or 'any'}", sizes, arms[0], curves, folder)
     group, first = next(iter(groups.items()))
-    yield _rates(data, f"{group} views" if group else f"1 to {shown.most} views", first, own, folder)
+    yield _rates(data, sizes_of[group], first, own, folder)
     yield draw_strip(
         Strip("permutation_spread", "order", "largest change of a probability", "Effect of the views' order"),
         data, own, folder, subject=first[0], order=(*first, *controls), controls=controls,
@@ -102,15 +102,16 @@ def _curves(records: Sequence[Record], arms: Sequence[str]) -> Curves:
     return curves
 
 
+def _line(points: Sequence[tuple[float, list[float]]], *, band: bool) -> plots.Line:
+    """Return the mean over the seeds at each place, on demand with a band from the smallest to the largest."""
+    means, low, high = ([float(pick(values)) for _, values in points] for pick in (np.mean, np.min, np.max))
+    return plots.Line([float(x) for x, _ in points], means, *((low, high) if band else (None, None)))
+
+
 def _overlaps(
     data: str, group: str, sizes: str, subject: str, controls: Sequence[str], curves: Curves, folder: Path
 ) -> Figure:
-    series = {}
-    for arm, found in curves.items():
-        counts = sorted(found)
-        means, low, high = ([float(pick(found[x])) for x in counts] for pick in (np.mean, np.min, np.max))
-        band = (low, high) if arm == subject else (None, None)
-        series[arm] = plots.Line([float(x) for x in counts], means, *band)
+    series = {arm: _line(sorted(found.items()), band=arm == subject) for arm, found in curves.items()}
     others = [arm for arm in curves if arm != subject and arm not in controls]
     file = f"overlap-{group}-{data}.png"
     drawn = plots.lines(series, xlabel="views", ylabel="mean IoU", unit="fraction", log_x=True, highlight=subject)
@@ -182,19 +183,14 @@ def _cells(gains: NDArray[np.float64], sure: NDArray[np.bool_], rows: Sequence[s
 
 def _rates(data: str, sizes: str, arms: Sequence[str], records: Sequence[Record], folder: Path) -> Figure:
     """Draw what each arm scored at each learning rate, of which it kept the best."""
-    found: dict[str, dict[float, list[float]]] = {arm: defaultdict(list) for arm in arms}
+    found: dict[str, dict[float, list[float]]] = {arm: defaultdict(list) for arm in arms}  # by rate
     chosen: dict[str, list[float]] = {arm: [] for arm in arms}
     for record in records:
         if record.metric == "set_iou_apart" and record.arm in found and record.x is not None:
-            found[record.arm][record.x].append(record.value)
+            found[record.arm][10**record.x].append(record.value)
         elif record.metric == "set_rate" and record.arm in chosen and np.isfinite(record.value):
             chosen[record.arm].append(record.value)
-    series = {}
-    for arm, scores in found.items():
-        rates = sorted(scores)
-        means, low, high = ([float(pick(scores[x])) for x in rates] for pick in (np.mean, np.min, np.max))
-        band = (low, high) if arm == arms[0] else (None, None)
-        series[arm] = plots.Line([10**x for x in rates], means, *band)
+    series = {arm: _line(sorted(scores.items()), band=arm == arms[0]) for arm, scores in found.items()}
     file = f"rates-{data}.png"
     drawn = plots.lines(
         series, xlabel="learning rate on sets", ylabel="mean IoU", unit="fraction", log_x=True, highlight=arms[0]
@@ -202,7 +198,7 @@ def _rates(data: str, sizes: str, arms: Sequence[str], records: Sequence[Record]
     plots.save(drawn, folder / file)
     return Figure(
         file=file,
-        title=f"Overlap by the learning rate on {data}, trained on sets of {sizes}",
+        title=f"Overlap by the learning rate on {data}, trained on sets {sizes}",
         caption="Training objects that were set apart, with as many views as a set; mean over the seeds, and for "
         f"{arms[0]} from the smallest to the largest of them; a training that diverged leaves a gap. In each seed "
         "every arm keeps the rate that is best here for it, and is tested on other objects with that one alone.",
